@@ -1,25 +1,25 @@
 // The one error class of the daemon and the command line. Callers look at `code`, people read `message` and `hint`.
 
-/** What went wrong, for programs. Each role adds its own, one a line. */
+/** What went wrong, for programs. Each role adds its own, one a line, in UPPER_SNAKE_CASE as in the other packages. */
 export type TrustixErrorCode =
   /** Too much is waiting, or the disk is full for now: come back after `retryAfterMs` (HTTP 503). */
-  | "pushback"
+  | "PUSHBACK"
   /** An argument of a call is out of range, such as an entry that is empty or too large. */
-  | "invalid-argument"
+  | "INVALID_ARGUMENT"
   /** The role was stopped, or is stopping, and takes no more work. */
-  | "closed"
+  | "CLOSED"
   /** Another process holds the state directory. */
-  | "state-locked"
+  | "STATE_LOCKED"
   /** Files of the state directory contradict each other or fail their checksums. */
-  | "state-corrupt"
+  | "STATE_CORRUPT"
   /** The state directory is older than what this log has already published: a restored backup. */
-  | "state-rolled-back"
+  | "STATE_ROLLED_BACK"
   /** Two signed checkpoints of one log contradict each other. Both notes are kept as evidence. */
-  | "log-forked"
+  | "LOG_FORKED"
   /** The state directory belongs to another log: other origin or other key. */
-  | "log-mismatch"
+  | "LOG_MISMATCH"
   /** The file system refused a read or a write; `cause` has the system's error. */
-  | "storage-failed";
+  | "STORAGE_FAILED";
 
 /** Details of a {@link TrustixError} besides its code and message. */
 export interface TrustixErrorOptions {
