@@ -146,3 +146,27 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   }
   return whole;
 }
+
+/**
+ * A non-negative safe integer from decimal digits without sign or leading zeros; undefined for anything else.
+ */
+export function parseDecimal(text: string): number | undefined {
+  const length = text.length;
+  if (length === 0 || length > 16 || (length > 1 && text.charCodeAt(0) === 0x30)) return undefined;
+  let value = 0;
+  for (let i = 0; i < length; i++) {
+    const d = text.charCodeAt(i) - 0x30;
+    if (d < 0 || d > 9) return undefined;
+    value = value * 10 + d;
+  }
+  return value <= Number.MAX_SAFE_INTEGER ? value : undefined;
+}
+
+/** True when text has a character below U+0020 or U+007F: never wanted in a line-based format. */
+export function hasControlCharacter(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
+}
