@@ -60,6 +60,9 @@ export interface NarInfoOptions {
 /** Largest narinfo that is parsed unless said otherwise, in bytes. */
 export const MAX_NARINFO_SIZE_BYTES = 1024 * 1024;
 
+/** Most `Sig` lines that are taken; real caches send one to five, and each costs a check later. */
+const MAX_SIGNATURES = 100;
+
 /** Values of `Compression` that Nix reads; those after `br` through libarchive. */
 export const COMPRESSIONS: readonly string[] = [
   "none",
@@ -164,6 +167,9 @@ function readField(draft: Draft, key: string, value: string, storeDir: string): 
       if (value !== "unknown-deriver") draft.deriver = parseBaseName(value, storeDir);
       break;
     case "Sig":
+      if (draft.signatures.length + draft.malformedSignatures.length >= MAX_SIGNATURES) {
+        throw invalid(`more than ${MAX_SIGNATURES} signatures`);
+      }
       try {
         draft.signatures.push(parseSignature(value));
       } catch {
