@@ -20,9 +20,9 @@ export type TlogErrorCode =
   | "SIGNATURE_INVALID"
   /** A verifier key, private key, key name or raw key does not follow its grammar. */
   | "KEY_MALFORMED"
-  /** A key is well formed, but of a signature type that this package does not implement. */
+  /** A key is of a signature type that is not implemented, or that does not fit the use (or the platform). */
   | "KEY_UNSUPPORTED"
-  /** Two different keys of one list share a (name, id) pair, or one key is listed twice. */
+  /** Two keys of one list share a (name, id) pair, so that a signature line would not name one of them. */
   | "KEY_AMBIGUOUS"
   /** A checkpoint's text does not follow the tlog-checkpoint grammar. */
   | "CHECKPOINT_MALFORMED"
@@ -34,28 +34,55 @@ export type TlogErrorCode =
   | "PROOF_MALFORMED"
   /** A well-formed proof does not prove what it should. */
   | "PROOF_INVALID"
-  /** A tile has the wrong length for its coordinates, or its coordinates or path are invalid. */
+  /** A tile has the wrong length or other hashes than the tree commits to, or its coordinates or path are invalid. */
   | "TILE_INVALID"
   /** An entry bundle does not follow its encoding, or an entry is too long for one. */
   | "BUNDLE_MALFORMED"
+  /** An entry bundle is well formed, but has other entries than the tree commits to. */
+  | "BUNDLE_MISMATCH"
   /** An index, size or range lies outside the tree or is not a safe integer. */
   | "RANGE_INVALID"
   /** A resource of a log could not be fetched. */
   | "FETCH_FAILED"
+  /** A tile or bundle that the size of the tree implies does not exist. */
+  | "RESOURCE_MISSING"
   /** Data hash to another root than the one that was signed. */
   | "ROOT_MISMATCH"
+  /** A checkpoint is for a smaller tree than one verified before: the log went back. */
+  | "ROLLBACK"
+  /** A checkpoint's tree does not extend one verified before: the log has two histories. */
+  | "FORK"
   /** A trust policy does not follow the tlog-policy grammar. */
   | "POLICY_MALFORMED"
   /** A checkpoint lacks the signatures or cosignatures that the policy asks for. */
   | "POLICY_UNSATISFIED";
 
-/** Every failure of this package. `cause` is set when another error led to it. */
+/**
+ * Every failure of this package. `cause` is set when another error led to it, `path` when one file of a log is at fault:
+ * its path below the log's prefix, such as `tile/0/000`.
+ */
 export class TlogError extends Error {
   override readonly name = "TlogError";
   readonly code: TlogErrorCode;
+  readonly path: string | undefined;
 
-  constructor(code: TlogErrorCode, message: string, options?: { readonly cause?: unknown }) {
+  constructor(
+    code: TlogErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown; readonly path?: string },
+  ) {
     super(message, options);
     this.code = code;
+    this.path = options?.path;
+  }
+}
+
+/** Runs a decoder; a failure becomes an error with the caller's `code` and `message`, and the decoder's as its cause. */
+export function recode<T>(code: TlogErrorCode, message: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (cause) {
+    if (!(cause instanceof TlogError)) throw cause;
+    throw new TlogError(code, `${message}: ${cause.message}`, { cause });
   }
 }
