@@ -40,7 +40,7 @@ const GO_ENV = {
 export const TOOLS = {
   "nix-2.8": { ...NIX, suite: "bookworm", optional: false },
   "nix-2.26": { ...NIX, suite: "trixie", optional: false },
-  "nix-2.34": { ...NIX, suite: "sid", optional: true },
+  "nix-2.34": { ...NIX, suite: "sid", optional: false },
   go: {
     suite: "bookworm",
     packages: ["golang-go", "golang-golang-x-mod-dev"],

@@ -98,7 +98,7 @@ function environment(tool: Tool, root: string): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([key]) => !/^(NIX_|XDG_|IN_NIX_SHELL$)/.test(key));
   return {
     ...Object.fromEntries(inherited),
-    PATH: `${tool.bin}:${process.env["PATH"] ?? "/usr/bin:/bin"}`,
+    PATH: `${tool.bin}:${process.env.PATH ?? "/usr/bin:/bin"}`,
     HOME: join(root, "home"),
     NIX_CONF_DIR: join(root, "conf"),
     NIX_USER_CONF_FILES: "",
