@@ -1,9 +1,19 @@
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 
 /** Tests run on the sources, so that a stale build can never pass. */
 const conditions = ["@trustix/source"];
 const resolve = { conditions };
 const ssr = { resolve: { conditions } };
+
+/** Tests of the pure packages. They run in a browser too, but for those that compare with what only Node has. */
+const PURE = "packages/{tlog,nix}/src/**/*.test.ts";
+const nodeOnly = globSync(PURE).filter((file) => /from "node:(?!fs")|\bBuffer\b/.test(readFileSync(file, "utf8")));
+
+/** The browser to drive: `npm test` finds one and names it here. */
+const { CHROMIUM: executablePath } = process.env;
 
 export default defineConfig({
   test: {
@@ -13,7 +23,7 @@ export default defineConfig({
         ssr,
         test: {
           name: "pure",
-          include: ["packages/{tlog,nix}/src/**/*.test.ts", "scripts/**/*.test.ts"],
+          include: [PURE, "scripts/**/*.test.ts"],
           pool: "threads",
           isolate: false,
           testTimeout: 60_000,
@@ -27,6 +37,38 @@ export default defineConfig({
           include: ["packages/trustix/src/**/*.test.ts"],
           pool: "forks",
           testTimeout: 60_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: "interop",
+          include: ["interop/**/*.test.ts"],
+          pool: "forks",
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        resolve: {
+          ...resolve,
+          alias: { "node:fs": join(import.meta.dirname, "scripts/test/browser-fs.ts") },
+        },
+        test: {
+          name: "browser",
+          include: [PURE],
+          exclude: nodeOnly,
+          testTimeout: 120_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: executablePath === undefined ? {} : { executablePath, args: ["--no-sandbox"] },
+            }),
+            instances: [{ browser: "chromium" }],
+          },
         },
       },
     ],
