@@ -19,7 +19,45 @@ export type TrustixErrorCode =
   /** The state directory belongs to another log: other origin or other key. */
   | "LOG_MISMATCH"
   /** The file system refused a read or a write; `cause` has the system's error. */
-  | "STORAGE_FAILED";
+  | "STORAGE_FAILED"
+  /** The configuration file is not TOML, or an option in it is wrong; the message has every line and key. */
+  | "CONFIG_INVALID"
+  /** There is no configuration file at the place named, or it cannot be read. */
+  | "CONFIG_MISSING"
+  /** The command line was misused: unknown command or option, missing or malformed argument. */
+  | "USAGE"
+  /** A file that a command was about to write is there already; nothing was changed. */
+  | "FILE_EXISTS"
+  /** A key file is missing, malformed, or readable by others. */
+  | "KEY_UNUSABLE"
+  /** What was asked for does not exist: no such log, claim, token or resource (HTTP 404). */
+  | "NOT_FOUND"
+  /** The daemon does not answer at its socket or address. */
+  | "DAEMON_UNREACHABLE"
+  /** The bearer token is missing, unknown or revoked (HTTP 401). */
+  | "UNAUTHORIZED"
+  /** The request body is not what the API takes (HTTP 400). */
+  | "REQUEST_INVALID"
+  /** The request body is larger than `[api] max-body` (HTTP 413). */
+  | "REQUEST_TOO_LARGE"
+  /** This client submits faster than `[api] claims-per-second` (HTTP 429). */
+  | "RATE_LIMITED"
+  /** A listener cannot be opened: address in use, no permission, or no socket passed by systemd. */
+  | "LISTEN_FAILED"
+  /** A log that was read does not prove what it claims. */
+  | "VERIFY_FAILED"
+  /** A store path's contents on disk do not have the hash that Nix registered for them. */
+  | "CONTENT_MISMATCH"
+  /** A defect of this program; the daemon's log has the details (HTTP 500). */
+  | "INTERNAL"
+  /** The local Nix could not be asked: not installed, its daemon is down, or it took too long. Worth another try. */
+  | "NIX_UNAVAILABLE"
+  /** The local Nix answered something that makes no sense, or far too much. */
+  | "NIX_OUTPUT_INVALID"
+  /** A spool message without its last line: being written, or cut off by a full disk or a power failure. */
+  | "SPOOL_INCOMPLETE"
+  /** A spool message, or the thing that lies in its place, is not what the hook writes. */
+  | "SPOOL_INVALID";
 
 /** Details of a {@link TrustixError} besides its code and message. */
 export interface TrustixErrorOptions {
