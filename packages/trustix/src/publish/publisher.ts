@@ -59,6 +59,12 @@ export interface PublisherOptions {
   readonly sleep: Sleep;
 }
 
+/** A claim to be made. */
+interface Claim {
+  readonly path: StorePath;
+  readonly entry: Uint8Array;
+}
+
 /** Wait after a pushback that names no time, in milliseconds. */
 const DEFAULT_RETRY_AFTER_MS = 1000;
 
@@ -95,18 +101,21 @@ export class Publisher {
       const damage = await this.#findDamage(info);
       if (damage !== undefined) damages.set(info.storePath, damage);
     }
-    const systems = new Map<StorePath, Promise<string | undefined>>();
-    // Settled, not all: no submission may still be under way when this function throws.
+    const systems = new Map<StorePath, string | undefined>();
+    const prepared: (Claim | Outcome)[] = [];
+    for (const build of distinct.values()) {
+      const { path } = build;
+      const info = infos.get(path);
+      const reason = damages.get(path);
+      if (info === undefined) prepared.push({ path, status: "gone" });
+      else if (replaced.has(path)) prepared.push({ path, status: "replaced" });
+      else if (reason !== undefined) prepared.push({ path, status: "damaged", reason });
+      else prepared.push(await this.#prepare(build, info, systems));
+    }
+    // All at once, so that they share a batch of the log, and in order. Settled, not all: no submission may still be
+    // under way when this function throws.
     const settled = await Promise.allSettled(
-      distinct.values().map((build): Outcome | Promise<Outcome> => {
-        const { path } = build;
-        const info = infos.get(path);
-        if (info === undefined) return { path, status: "gone" };
-        if (replaced.has(path)) return { path, status: "replaced" };
-        const damage = damages.get(path);
-        if (damage !== undefined) return { path, status: "damaged", reason: damage };
-        return this.#claim(build, info, systems, signal);
-      }),
+      prepared.map((item) => ("entry" in item ? this.#submit(item, signal) : item)),
     );
     return settled.map((result) => {
       if (result.status === "rejected") throw result.reason;
@@ -143,38 +152,38 @@ export class Publisher {
     }
   }
 
-  async #claim(
+  async #prepare(
     build: Build,
     info: DumpDbEntry,
-    systems: Map<StorePath, Promise<string | undefined>>,
-    signal: AbortSignal | undefined,
-  ): Promise<Outcome> {
-    const { nix, sink, isClaimed, sleep } = this.#options;
+    systems: Map<StorePath, string | undefined>,
+  ): Promise<Claim | Outcome> {
+    const { nix, isClaimed } = this.#options;
     const { path } = build;
     const known = build.drvPath ?? info.deriver;
     const deriver = known !== undefined && isDerivationPath(known) ? known : undefined;
     let system: string | undefined;
     if (deriver !== undefined) {
-      const asked = systems.get(deriver) ?? nix.systemOf(deriver);
-      systems.set(deriver, asked);
-      system = await asked;
+      system = systems.has(deriver) ? systems.get(deriver) : await nix.systemOf(deriver);
+      systems.set(deriver, system);
     }
     const kind = build.kind === "built" && (await isClaimed(path)) ? "rebuilt" : build.kind;
-    const refused = (reason: string): Outcome => ({ path, status: "refused", reason });
-    let entry: Uint8Array;
     try {
-      entry = formatNixEntry(info, { deriver, system, kind });
+      return { path, entry: formatNixEntry(info, { deriver, system, kind }) };
     } catch (error) {
-      if (error instanceof NixError) return refused(error.message);
+      if (error instanceof NixError) return { path, status: "refused", reason: error.message };
       throw error;
     }
+  }
+
+  async #submit({ path, entry }: Claim, signal: AbortSignal | undefined): Promise<Outcome> {
+    const { sink, sleep } = this.#options;
     for (;;) {
       signal?.throwIfAborted();
       try {
         return { path, status: "claimed", ...(await sink.submit(entry)) };
       } catch (error) {
         if (!(error instanceof TrustixError)) throw error;
-        if (error.code === "INVALID_ARGUMENT") return refused(error.message);
+        if (error.code === "INVALID_ARGUMENT") return { path, status: "refused", reason: error.message };
         if (error.code !== "PUSHBACK") throw error;
         await sleep(error.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS, signal);
       }
