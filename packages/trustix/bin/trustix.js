@@ -4,35 +4,20 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const major = Number(process.versions.node.split(".")[0]);
-if (major < 24) {
+const bundle = new URL("../dist/bundle/main.js", import.meta.url);
+if (Number(process.versions.node.split(".")[0]) < 24) {
   process.stderr.write(
     `trustix: this is Node ${process.versions.node}, and trustix needs Node 24 or newer.\n` +
-      "  next: install Node 24, or run trustix with `npx`, which brings its own Node on x86-64 Linux.\n",
+      "  next:  install Node 24, or use `npx trustix`, which brings its own Node on x86-64 Linux.\n",
   );
   process.exitCode = 70;
+} else if (existsSync(bundle)) {
+  await import(bundle.href);
 } else {
-  const bundle = new URL("../dist/cli/main.js", import.meta.url);
-  if (existsSync(bundle)) {
-    await import(bundle.href);
-  } else {
-    // A checkout that was not built: the same program from its sources, in a child, because the condition
-    // that resolves workspace packages to sources can only be given when Node starts.
-    const { spawn } = await import("node:child_process");
-    const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
-    const child = spawn(
-      process.execPath,
-      [
-        "--conditions=@trustix/source",
-        "--disable-warning=ExperimentalWarning",
-        main,
-        ...process.argv.slice(2),
-      ],
-      { stdio: "inherit" },
-    );
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-    child.on("exit", (code, signal) => {
-      process.exitCode = code ?? (signal === null ? 70 : 128);
-    });
-  }
+  // A checkout that was not built: start Node anew in this very process, because the condition that resolves
+  // workspace packages to their sources can only be given at its start.
+  const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
+  const flags = ["--conditions=@trustix/source", "--disable-warning=ExperimentalWarning"];
+  process.removeAllListeners("warning");
+  process.execve(process.execPath, [process.execPath, ...flags, main, ...process.argv.slice(2)], process.env);
 }

@@ -1,0 +1,140 @@
+// Serves a log's directory as C2SP tlog-tiles wants it: checkpoint, tiles, entry bundles and their partials.
+// https://c2sp.org/tlog-tiles
+//
+// A tile may lie on disk before the checkpoint that covers it is published, or after a crash that lost that checkpoint.
+// So nothing is served that the published checkpoint does not imply.
+import { readFile } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { type LogFile, parseTilePath, TILE_WIDTH, TlogError } from "@trustix/tlog";
+import { ByteCache } from "./byte-cache.ts";
+import type { Route } from "./public-server.ts";
+import {
+  acceptsEncoding,
+  etagOf,
+  IMMUTABLE,
+  type Representation,
+  sendRepresentation,
+  sendStatus,
+} from "./representation.ts";
+
+const compress = promisify(gzip);
+
+/** What a log shows to the public. */
+export interface PublicLog {
+  /** Name in the path: `/log/<name>/`. */
+  readonly name: string;
+  /** Directory with `tile/…`. */
+  readonly directory: string;
+  /** The published checkpoint; undefined before the first. `note` is the signed note. */
+  published(): { readonly size: number; readonly note: Uint8Array } | undefined;
+}
+
+/** A checkpoint is followed by the next within a second or so; caches may hold it that long. */
+const CHECKPOINT_CACHE = "public, max-age=1";
+
+interface CachedFile {
+  readonly identity: Representation;
+  /** Only of entry bundles, and only once somebody asked; undefined when compression does not pay. */
+  zipped?: Representation | undefined;
+}
+
+/** Whether a tree of `size` leaves has this file in this width, so that the log may and must serve it. */
+function isImplied(file: LogFile, size: number): boolean {
+  const level = file.level === "entries" ? 0 : file.level;
+  return file.index * TILE_WIDTH + file.width <= Math.floor(size / TILE_WIDTH ** level);
+}
+
+function parseLogFile(path: string): LogFile | undefined {
+  try {
+    return parseTilePath(path);
+  } catch (error) {
+    if (error instanceof TlogError) return undefined;
+    throw error;
+  }
+}
+
+/** The route that serves one log. `cache` may be shared by all logs of the node. */
+export function logRoute(log: PublicLog, cache: ByteCache<CachedFile>): Route {
+  let checkpoint: Representation | undefined;
+
+  const currentCheckpoint = (note: Uint8Array): Representation => {
+    if (checkpoint?.body !== note) {
+      const type = "text/plain; charset=utf-8";
+      checkpoint = { body: note, type, etag: etagOf(note), cacheControl: CHECKPOINT_CACHE };
+    }
+    return checkpoint;
+  };
+
+  const zip = async (file: CachedFile, key: string): Promise<Representation | undefined> => {
+    if (!("zipped" in file)) {
+      const body = await compress(file.identity.body);
+      file.zipped =
+        body.length < file.identity.body.length
+          ? { ...file.identity, body, etag: etagOf(body, "-gzip"), encoding: "gzip" }
+          : undefined;
+      // The entry grew: account for it anew.
+      cache.set(key, file, file.identity.body.length + body.length);
+    }
+    return file.zipped;
+  };
+
+  const load = async (path: string, key: string, isBundle: boolean): Promise<CachedFile | undefined> => {
+    let body: Uint8Array;
+    try {
+      body = await readFile(join(log.directory, path));
+    } catch (error) {
+      // A partial may be deleted once the full tile exists.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+    const identity = {
+      body,
+      type: "application/octet-stream",
+      etag: etagOf(body),
+      cacheControl: IMMUTABLE,
+      negotiated: isBundle,
+    };
+    const file = { identity };
+    cache.set(key, file, body.length);
+    return file;
+  };
+
+  /** The file at a path, or why there is none. */
+  const find = async (
+    path: string,
+    acceptEncoding: string | string[] | undefined,
+  ): Promise<Representation | string> => {
+    const published = log.published();
+    if (published === undefined) return "nothing is published yet";
+    if (path === "checkpoint") return currentCheckpoint(published.note);
+    const coordinates = parseLogFile(path);
+    if (coordinates === undefined) return "not found";
+    if (!isImplied(coordinates, published.size)) return "no published checkpoint implies this file";
+    const isBundle = coordinates.level === "entries";
+    const key = `${log.name}/${path}`;
+    const file = cache.get(key) ?? (await load(path, key, isBundle));
+    if (file === undefined) return "not found";
+    return (
+      (isBundle && acceptsEncoding(acceptEncoding, "gzip") ? await zip(file, key) : undefined) ??
+      file.identity
+    );
+  };
+
+  const handle = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
+    response.setHeader("access-control-allow-origin", "*");
+    response.setHeader("x-content-type-options", "nosniff");
+    const found = await find(path, request.headers["accept-encoding"]);
+    if (typeof found === "string") sendStatus(request, response, 404, found);
+    else sendRepresentation(request, response, found);
+  };
+
+  return { path: `/log/${log.name}/`, handle };
+}
+
+/** The memory for files that {@link logRoute} keeps. */
+export function logFileCache(capacityBytes: number): ByteCache<CachedFile> {
+  return new ByteCache<CachedFile>(capacityBytes);
+}

@@ -1,0 +1,124 @@
+// Sends a body that is in memory, with validators, single ranges and content encodings. RFC 9110 sections 8, 13, 14.
+// Request headers come from anyone.
+import { createHash } from "node:crypto";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+
+/** One representation of a resource. The body belongs to the sender and is not changed. */
+export interface Representation {
+  readonly body: Uint8Array;
+  /** Media type. */
+  readonly type: string;
+  /** Strong validator with its quotes. */
+  readonly etag: string;
+  readonly cacheControl: string;
+  readonly encoding?: "gzip" | "zstd";
+  /** Whether there are other encodings of this resource, so that caches must look at Accept-Encoding. */
+  readonly negotiated?: boolean;
+}
+
+/** A byte range, `end` exclusive. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Cached for a year and never asked for again: what C2SP tiles and content-addressed files are. */
+export const IMMUTABLE = "public, max-age=31536000, immutable";
+
+/** The strong validator of a body: the first 96 bits of its SHA-256, enough against accidents. */
+export function etagOf(body: Uint8Array, suffix = ""): string {
+  return `"${createHash("sha256").update(body).digest("base64url").slice(0, 16)}${suffix}"`;
+}
+
+/** Whether an `Accept-Encoding` header takes `coding`; without the header, nothing but identity. */
+export function acceptsEncoding(header: string | string[] | undefined, coding: "gzip" | "zstd"): boolean {
+  if (header === undefined) return false;
+  let wildcard = false;
+  for (const part of String(header).toLowerCase().split(",")) {
+    const [name, ...parameters] = part.split(";").map((piece) => piece.trim());
+    const accepted = !parameters.some((parameter) => /^q=0(\.0{0,3})?$/.test(parameter));
+    if (name === coding) return accepted;
+    if (name === "*") wildcard = accepted;
+  }
+  return wildcard;
+}
+
+/** Whether `If-None-Match` names this validator (weak comparison, as RFC 9110 section 13.1.2 wants). */
+export function matchesEtag(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  if (header.trim() === "*") return true;
+  return header.split(",").some((part) => part.trim().replace(/^W\//, "") === etag);
+}
+
+/**
+ * The one range that a request asks for, out of `size` bytes. Undefined means: send everything, because no range is
+ * asked for, it is malformed, it is more than one, or `If-Range` names another version.
+ */
+export function requestedRange(
+  request: IncomingMessage,
+  size: number,
+  etag: string,
+): ByteRange | "unsatisfiable" | undefined {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(request.headers.range ?? "");
+  if (match === null || request.method !== "GET") return undefined;
+  const ifRange = request.headers["if-range"];
+  if (ifRange !== undefined && ifRange !== etag) return undefined;
+  const [first, last] = [match[1] as string, match[2] as string];
+  if (first === "") {
+    if (last === "") return undefined;
+    const length = Math.min(Number(last), size);
+    return length === 0 ? "unsatisfiable" : { start: size - length, end: size };
+  }
+  const start = Number(first);
+  const end = last === "" ? size : Math.min(Number(last) + 1, size);
+  if (last !== "" && Number(last) < start) return undefined;
+  return start >= size ? "unsatisfiable" : { start, end };
+}
+
+/** Answers with a status and no body but a line of text; never cached. */
+export function sendStatus(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  const body = Buffer.from(`${text}\n`);
+  response.writeHead(status, {
+    "content-type": "text/plain; charset=utf-8",
+    "content-length": body.length,
+    "cache-control": "no-store",
+    ...headers,
+  });
+  response.end(request.method === "HEAD" ? undefined : body);
+}
+
+/** Answers a GET or HEAD with 200, 206, 304 or 416. */
+export function sendRepresentation(
+  request: IncomingMessage,
+  response: ServerResponse,
+  representation: Representation,
+): void {
+  const { body, type, etag, cacheControl, encoding, negotiated } = representation;
+  const headers: OutgoingHttpHeaders = { etag, "cache-control": cacheControl };
+  if (negotiated) headers.vary = "Accept-Encoding";
+  if (matchesEtag(request.headers["if-none-match"], etag)) {
+    response.writeHead(304, headers).end();
+    return;
+  }
+  headers["content-type"] = type;
+  headers["accept-ranges"] = "bytes";
+  if (encoding !== undefined) headers["content-encoding"] = encoding;
+  const range = requestedRange(request, body.length, etag);
+  if (range === "unsatisfiable") {
+    sendStatus(request, response, 416, "range not satisfiable", {
+      "content-range": `bytes */${body.length}`,
+    });
+    return;
+  }
+  const part = range === undefined ? body : body.subarray(range.start, range.end);
+  headers["content-length"] = part.length;
+  if (range !== undefined) headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${body.length}`;
+  response.writeHead(range === undefined ? 200 : 206, headers);
+  response.end(request.method === "HEAD" ? undefined : part);
+}
