@@ -65,8 +65,19 @@ export function parseCacheInfo(input: Uint8Array | string): CacheInfo {
   return { storeDir, wantMassQuery, priority };
 }
 
-/** A `nix-cache-info` in Nix's own order, every known field written. */
+/**
+ * A `nix-cache-info` in Nix's own order, every known field written.
+ * @throws NixError `CACHE_INFO_INVALID` when the priority is not an integer of at most nine digits;
+ * `STORE_PATH_INVALID` for a bad store directory
+ */
 export function formatCacheInfo(info: CacheInfo): string {
-  const storeDir = info.storeDir === undefined ? "" : `StoreDir: ${parseStoreDir(info.storeDir)}\n`;
-  return `${storeDir}WantMassQuery: ${info.wantMassQuery ? 1 : 0}\nPriority: ${info.priority}\n`;
+  const { storeDir, wantMassQuery, priority } = info;
+  if (!Number.isInteger(priority) || Math.abs(priority) > 999_999_999) {
+    throw new NixError(
+      "CACHE_INFO_INVALID",
+      `Priority is not an integer of at most nine digits: ${priority}`,
+    );
+  }
+  const head = storeDir === undefined ? "" : `StoreDir: ${parseStoreDir(storeDir)}\n`;
+  return `${head}WantMassQuery: ${wantMassQuery ? 1 : 0}\nPriority: ${priority}\n`;
 }

@@ -152,7 +152,7 @@ function readField(draft: Draft, key: string, value: string, storeDir: string): 
       break;
     case "NarHash":
       once(draft.narHash, key);
-      draft.narHash = parseHash(value, "sha256");
+      draft.narHash = parseHash(value); // with its algorithm, as Nix wants it
       break;
     case "NarSize":
       once(draft.narSize, key);
@@ -218,6 +218,7 @@ export function parseNarInfo(input: Uint8Array | string, options: NarInfoOptions
   if (storePath === undefined) throw invalid("no StorePath");
   if (url === undefined || url === "") throw invalid("no URL");
   if (narHash === undefined) throw invalid("no NarHash");
+  if (narHash.algorithm !== "sha256") throw invalid("NarHash is not sha256");
   if (narSize === undefined || narSize === 0) throw invalid("no NarSize, or 0");
   return {
     storePath,

@@ -138,11 +138,18 @@ export function nixMapKey(path: StorePath): Uint8Array {
 }
 
 /** Places of the attributes; extensions come last. */
-const RANKS: Readonly<Record<string, number>> = { deriver: 0, system: 1, kind: 2, sig: 3 };
+const KNOWN_ATTRIBUTES: readonly string[] = ["deriver", "system", "kind", "sig"];
+const SIG_RANK = 3;
 const EXTENSION_RANK = 4;
 
 function rankOf(name: string): number {
-  return Object.hasOwn(RANKS, name) ? RANKS[name]! : EXTENSION_RANK;
+  const index = KNOWN_ATTRIBUTES.indexOf(name);
+  return index < 0 ? EXTENSION_RANK : index;
+}
+
+/** Order of whole lines: no name has a character at or below the space that ends it. */
+function isBefore(a: Attribute, b: Attribute): boolean {
+  return a.name < b.name || (a.name === b.name && a.value < b.value);
 }
 
 function isKind(text: string): text is NixClaimKind {
@@ -157,7 +164,11 @@ function attributeLines(entry: NixAttributes): Attribute[] {
   if (kind !== undefined) lines.push({ name: "kind", value: kind });
   const texts = new Set(signatures.map(formatSignature));
   for (const value of [...texts].sort()) lines.push({ name: "sig", value });
-  return lines.concat(extensions);
+  for (const extension of extensions) {
+    if (rankOf(extension.name) !== EXTENSION_RANK) throw entryInvalid(`${extension.name} is no extension`);
+    lines.push(extension);
+  }
+  return lines;
 }
 
 /** Reads checked lines; throws for a bad name, value, order or number. */
@@ -168,16 +179,15 @@ function readAttributes(lines: readonly Attribute[], storeDir: string): NixAttri
   const signatures: Signature[] = [];
   const extensions: Attribute[] = [];
   let previousRank = -1;
-  let previousLine = "";
+  let previous: Attribute = { name: "", value: "" };
   for (const attribute of lines) {
     const { name, value } = attribute;
     const rank = rankOf(name);
-    const line = `${name} ${value}`;
     const ascends =
-      rank > previousRank || (rank === previousRank && rank >= RANKS.sig! && line > previousLine);
+      rank > previousRank || (rank === previousRank && rank >= SIG_RANK && isBefore(previous, attribute));
     if (!ascends) throw entryInvalid(`attribute ${quote(name)} is out of order or repeated`);
     previousRank = rank;
-    previousLine = line;
+    previous = attribute;
     switch (name) {
       case "deriver":
         try {

@@ -59,31 +59,33 @@ export function entryInvalid(why: string, cause?: unknown): NixError {
   return new NixError("ENTRY_INVALID", why, { cause });
 }
 
-/** Checks what holds for the entries of all protocols: size, ASCII, LF at the end. */
-function checkEntry(entry: Uint8Array): void {
+/**
+ * Text of an entry, its size and last character checked. That it is ASCII follows from what the protocols allow in
+ * each of its parts.
+ */
+export function decodeEntry(entry: Uint8Array): string {
+  checkSize(entry);
+  if (entry.length === 0 || entry[entry.length - 1] !== 0x0a)
+    throw entryInvalid("an entry ends with a newline");
+  try {
+    return decodeUtf8(entry);
+  } catch (cause) {
+    throw entryInvalid("an entry is ASCII", cause);
+  }
+}
+
+/** Bytes of an entry's text, whose parts have been checked. */
+export function encodeEntry(text: string): Uint8Array {
+  const entry = encodeUtf8(text);
+  checkSize(entry);
+  return entry;
+}
+
+function checkSize(entry: Uint8Array): void {
   if (entry.length > MAX_ENTRY_SIZE_BYTES) {
     throw new NixError(
       "ENTRY_TOO_LARGE",
       `an entry of ${entry.length} bytes; at most ${MAX_ENTRY_SIZE_BYTES}`,
     );
   }
-  if (entry.length === 0 || entry[entry.length - 1] !== 0x0a)
-    throw entryInvalid("an entry ends with a newline");
-  for (let i = 0; i < entry.length; i++) {
-    const byte = entry[i]!;
-    if ((byte < 0x20 && byte !== 0x0a) || byte > 0x7e) throw entryInvalid(`byte ${i} is not printable ASCII`);
-  }
-}
-
-/** Text of an entry, checked to be one. */
-export function decodeEntry(entry: Uint8Array): string {
-  checkEntry(entry);
-  return decodeUtf8(entry);
-}
-
-/** Bytes of an entry's text, checked to be one. */
-export function encodeEntry(text: string): Uint8Array {
-  const entry = encodeUtf8(text);
-  checkEntry(entry);
-  return entry;
 }
