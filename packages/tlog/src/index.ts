@@ -38,7 +38,21 @@ export {
   type VerifierKey,
 } from "./keys.ts";
 export { emptyRoot, leafHash, nodeHash, treeRoot } from "./merkle/hash.ts";
+export {
+  type HashSource,
+  proveConsistency,
+  proveInclusion,
+  proveSubtree,
+  type ReadOptions,
+  subtreeHash,
+} from "./merkle/prove.ts";
 export { isSubtree, type LeafRange, type TreeHead, type TreeNode } from "./merkle/tree-math.ts";
+export {
+  type SubtreeHead,
+  verifyConsistency,
+  verifyInclusion,
+  verifySubtree,
+} from "./merkle/verify.ts";
 export {
   formatNote,
   formatSignatureLines,
@@ -80,6 +94,7 @@ export {
 } from "./tiles/tile.ts";
 export type { FetchOptions, TileSource } from "./tiles/tile-source.ts";
 export { type AppendResult, type FileToWrite, TreeBuilder } from "./tiles/tree-builder.ts";
+export { VerifiedTiles, type VerifiedTilesOptions } from "./tiles/verified-tiles.ts";
 export {
   formatPolicy,
   isQuorumMet,

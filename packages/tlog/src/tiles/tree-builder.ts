@@ -10,9 +10,10 @@ import { defaultHasher } from "../hasher/default-hasher.ts";
 import type { Hasher } from "../hasher/hasher.ts";
 import { checkSize } from "../merkle/tree-math.ts";
 import { checkEntries, extendBundle } from "./bundle.ts";
+import { fetchEdge, rootOfEdge } from "./edge.ts";
 import { bundlePath, hashesAtLevel, partialWidth, TILE_WIDTH, tileLevels, tilePath } from "./tile.ts";
-import { hashInTile, rootOfEdge } from "./tile-hash.ts";
-import { fetchBundle, fetchTile, type TileSource } from "./tile-source.ts";
+import { hashInTile } from "./tile-hash.ts";
+import { fetchBundle, type TileSource } from "./tile-source.ts";
 
 /** A file of a log: where it goes below the log's prefix, and what is in it. The bytes must not be changed. */
 export interface FileToWrite {
@@ -201,20 +202,4 @@ class GrowingLevels {
       return bytes;
     });
   }
-}
-
-/** The unverified right edge of a tree: the partial tile of each level, empty where there is none. */
-export function fetchEdge(
-  source: TileSource,
-  size: number,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array[]> {
-  const levels = Array.from({ length: tileLevels(size) }, (_, level) => level);
-  return Promise.all(
-    levels.map((level) => {
-      const width = partialWidth(level, size);
-      const index = Math.floor(hashesAtLevel(level, size) / TILE_WIDTH);
-      return width === 0 ? NOTHING : fetchTile(source, { level, index, width }, signal);
-    }),
-  );
 }
