@@ -256,12 +256,25 @@ func tiles(hashes memory, size int64) tilesFile {
 	must(err)
 	file.Root = root.String()
 	for _, tile := range tlog.NewTiles(8, 0, size) {
+		// Go lists the partial tiles of every size on the way; a log of this size has the widest ones.
+		if int64(tile.W) < width(tile, size) {
+			continue
+		}
 		data, err := tlog.ReadTileData(tile, hashes)
 		must(err)
 		sum := sha256.Sum256(data)
 		file.Tiles[path(tile)] = hex.EncodeToString(sum[:])
 	}
 	return file
+}
+
+// width is how many hashes of a tile exist in a tree of the given size.
+func width(tile tlog.Tile, size int64) int64 {
+	hashes := size>>(8*tile.L) - tile.N*256
+	if hashes > 256 {
+		return 256
+	}
+	return hashes
 }
 
 // path is where C2SP puts a tile: Go's own path without the height, and entries for data.
