@@ -41,7 +41,39 @@ export type NixErrorCode =
   /** A log entry would not fit into the 65,535 bytes that a tiled log allows. */
   | "ENTRY_TOO_LARGE"
   /** References do not have the digest that a statement carries in their place. */
-  | "REFERENCES_MISMATCH";
+  | "REFERENCES_MISMATCH"
+  /** An archive has something else where the grammar asks for a certain token (first of all, the magic). */
+  | "NAR_TOKEN_INVALID"
+  /** Padding of an archive is not zero. */
+  | "NAR_PADDING_INVALID"
+  /** A name is empty, `.`, `..`, has `/` or NUL, or stands twice in one directory to be written. */
+  | "NAR_NAME_INVALID"
+  /** Names of a directory in an archive do not ascend strictly. */
+  | "NAR_ORDER_INVALID"
+  /** A symlink target is empty or has NUL. */
+  | "NAR_TARGET_INVALID"
+  /** An archive or listing passes a limit: depth, length of a name or target, size, number of nodes. */
+  | "NAR_LIMIT"
+  /** An archive, or a file wanted out of it, ends too early. */
+  | "NAR_TRUNCATED"
+  /** Bytes follow the end of an archive. */
+  | "NAR_TRAILING"
+  /** The contents given for a file do not have the size promised. */
+  | "NAR_CONTENTS_SIZE"
+  /** A NAR listing is malformed, or an archive cannot have one. */
+  | "NAR_LISTING_INVALID"
+  /** The operating system refused something; its error is the `cause`. */
+  | "NAR_IO"
+  /** A socket, device or fifo, which no archive can hold. */
+  | "NAR_FILE_TYPE"
+  /** A file changed while it was read. */
+  | "NAR_FILE_CHANGED"
+  /** The path to restore to exists. */
+  | "NAR_TARGET_EXISTS"
+  /** Two different names of an archive are one name to the file system it is restored to. */
+  | "NAR_NAME_COLLISION"
+  /** The platform has no Unix file system. */
+  | "NAR_PLATFORM";
 
 /** Every error that this package throws on purpose. */
 export class NixError extends Error {
