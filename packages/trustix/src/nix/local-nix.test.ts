@@ -184,6 +184,14 @@ describe("with commands of its own", () => {
     expect(await nix.registrationTimes([own(1), own(2)])).toEqual(new Map([[own(1), 7]]));
   });
 
+  it("names a JSON format where Nix insists on one", async () => {
+    const nix = script(
+      "nix",
+      `case " $* " in *" --json-format 1 "*) echo '{"${own(1)}":{"narHash":"sha256:${hash}","narSize":1,"references":[],"registrationTime":7}}' ;; *) exit 1 ;; esac`,
+    );
+    expect(await nix.registrationTimes([own(1)])).toEqual(new Map([[own(1), 7]]));
+  });
+
   it("reads the system of a derivation from its file, and from nothing else", async () => {
     const nix = script("nix", "");
     const text = 'Derive([],[],[],"riscv64-linux","/bin/sh",[],[])';

@@ -150,7 +150,10 @@ export class LocalNix {
   ): Promise<Map<StorePath, number>> {
     const times = new Map<StorePath, number>();
     for (const batch of this.#batches(paths)) {
-      const json = await this.#ask(this.#nixCommand(["path-info", "--json", ...batch], signal));
+      const plain = await this.#run(this.#nixCommand(["path-info", "--json", ...batch], signal));
+      // Nix 2.33 announced that it will insist on a format, which older ones do not know.
+      const formatted = ["path-info", "--json", "--json-format", "1", ...batch];
+      const json = plain.exitCode === 0 ? plain.stdout : await this.#ask(this.#nixCommand(formatted, signal));
       for (const info of this.#parse("nix path-info --json", () => parsePathInfoJson(json, this)).valid) {
         if (info.registrationTime !== undefined) times.set(info.storePath, info.registrationTime);
       }
