@@ -25,14 +25,12 @@ const checkers = [
     about: "Go's sumdb packages",
     program: "check",
     tool: await findTool("go"),
-    // Everything below the root is read and compared, so nothing may differ anywhere.
     args: () => [
       `-index=${SAMPLE_INDICES.join()}`,
       `-old=${log.heads.map(({ size, root }) => `${size}:${toBase64(root)}`).join()}`,
     ],
     says: () => [
-      "root ok",
-      `records ok ${log.entries.length}`,
+      `root ok ${log.entries.length} records`,
       ...SAMPLE_INDICES.map((index) => `inclusion ok ${index}`),
       ...log.heads.map(({ size, root }) => `consistency ok ${size}:${toBase64(root)}`),
       "ACCEPTED",
@@ -67,7 +65,10 @@ describe.each(checkers)("a log of 70,000 entries, read by $about", ({ program, t
       await writeFile(file, changed);
       const { status, stderr } = await check([]);
       await writeFile(file, bytes);
-      expect({ path, position, status, stderr }).toMatchObject({ status: 1, stderr: /REJECTED/ });
+      expect({ path, position, status, stderr }).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining("REJECTED:"),
+      });
     }
     expect((await check([])).status).toBe(0);
   });

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  createCosignatureVerifier,
   createPrivateKey,
   createSigner,
   createVerifier,
@@ -71,8 +72,8 @@ describe.skipIf(torchwood === undefined)("litewitness", () => {
     expect(answer.status).toBe(200);
     const key = createVerifierKey(WITNESS, KEY_TYPE_COSIGNATURE_V1, agent.publicKey);
     const { verified } = await openNote(checkpoint + answer.body, [
-      createVerifier(key),
       createVerifier(signer.key),
+      createCosignatureVerifier(key),
     ]);
     expect(verified.map(({ name }) => name)).toEqual([ORIGIN, WITNESS]);
   });
