@@ -77,6 +77,10 @@ export {
   type VerifiedCheckpoint,
 } from "./open-checkpoint.ts";
 export { PolicyVerifier } from "./policy-verifier.ts";
+export { verifyGrowth } from "./reader/growth.ts";
+export { type EntryChunk, type ReadEntriesOptions, readEntries } from "./reader/read-entries.ts";
+export { formatResumePoint, parseResumePoint, type ResumePoint } from "./reader/resume-point.ts";
+export { type VerifiedCounts, type VerifyLogOptions, verifyLog } from "./reader/verify-log.ts";
 export { MAX_NOTE_BYTES } from "./text.ts";
 export { decodeBundle, encodeBundle, MAX_ENTRY_BYTES, maxBundleBytes } from "./tiles/bundle.ts";
 export {
