@@ -10,7 +10,7 @@ import { encodeUtf8, parseDecimal } from "./encoding.ts";
 import { NixError, quote } from "./errors.ts";
 import { formatHash, type Hash } from "./hash.ts";
 import { decodeNix32 } from "./nix32.ts";
-import { DEFAULT_STORE_DIR, parseStorePath, type StorePath, sortReferences } from "./store-path.ts";
+import { DEFAULT_STORE_DIR, type StorePath, sortReferences, storePathFault } from "./store-path.ts";
 
 /** The facts that a fingerprint covers. A `NarInfo` and a `PathInfo` are such facts too. */
 export interface Fingerprinted {
@@ -26,9 +26,9 @@ export interface Fingerprinted {
 /** Longest fingerprint that is parsed, in characters; the largest real ones have some thousand references. */
 export const MAX_FINGERPRINT_LENGTH = 4 * 1024 * 1024;
 
-/** The four fields of a fingerprint with the last one not yet looked into. */
+/** The fields of a fingerprint before the references, and where in the text these begin. */
 export interface FingerprintFields extends Omit<Fingerprinted, "references"> {
-  readonly references: string;
+  readonly referencesStart: number;
 }
 
 function invalid(why: string, cause?: unknown): NixError {
@@ -56,32 +56,37 @@ export function parseFingerprintFields(text: string, storeDir: string): Fingerpr
   if (!text.startsWith("sha256:", pathEnd + 1) || hashEnd - pathEnd !== 1 + 7 + 52) {
     throw invalid("the NAR hash is not sha256:<52 characters of nix32>");
   }
+  const fault = storePathFault(text, 2, pathEnd, storeDir);
+  if (fault !== undefined) throw invalid(`the store path is malformed: ${fault}`);
+  let bytes: Uint8Array;
   try {
-    const storePath = parseStorePath(text.slice(2, pathEnd), storeDir);
-    const narHash: Hash = { algorithm: "sha256", bytes: decodeNix32(text.slice(pathEnd + 8, hashEnd)) };
-    return { storePath, narHash, narSize, references: text.slice(sizeEnd + 1) };
+    bytes = decodeNix32(text.slice(pathEnd + 8, hashEnd));
   } catch (cause) {
-    throw invalid("the store path or the NAR hash is malformed", cause);
+    throw invalid("the NAR hash is malformed", cause);
   }
+  return {
+    storePath: text.slice(2, pathEnd) as StorePath,
+    narHash: { algorithm: "sha256", bytes },
+    narSize,
+    referencesStart: sizeEnd + 1,
+  };
 }
 
 /**
- * References from their text in a fingerprint: full paths, strictly ascending, comma-joined.
+ * References at the end of a fingerprint, from an offset on: full paths, strictly ascending, comma-joined. Read in
+ * place, as scanning a slice costs twice as much.
  * @throws NixError `FINGERPRINT_INVALID`
  */
-export function parseReferences(text: string, storeDir: string = DEFAULT_STORE_DIR): readonly StorePath[] {
+export function parseReferences(text: string, offset: number, storeDir: string): readonly StorePath[] {
   const references: StorePath[] = [];
-  if (text === "") return references;
+  if (offset === text.length) return references;
   let previous = "";
-  for (let start = 0; start <= text.length; ) {
+  for (let start = offset; start <= text.length; ) {
     const comma = text.indexOf(",", start);
     const end = comma < 0 ? text.length : comma;
-    let reference: StorePath;
-    try {
-      reference = parseStorePath(text.slice(start, end), storeDir);
-    } catch (cause) {
-      throw invalid(`reference ${references.length + 1} is malformed`, cause);
-    }
+    const fault = storePathFault(text, start, end, storeDir);
+    if (fault !== undefined) throw invalid(`reference ${references.length + 1} is malformed: ${fault}`);
+    const reference = text.slice(start, end) as StorePath;
     if (reference <= previous)
       throw invalid(`reference ${references.length + 1} is out of order or repeated`);
     references.push(reference);
@@ -131,6 +136,6 @@ export function parseFingerprint(text: string, storeDir: string = DEFAULT_STORE_
     storePath: fields.storePath,
     narHash: fields.narHash,
     narSize: fields.narSize,
-    references: parseReferences(fields.references, storeDir),
+    references: parseReferences(text, fields.referencesStart, storeDir),
   };
 }

@@ -36,31 +36,44 @@ function isOf(charClass: number, charCode: number): boolean {
   return charCode < 128 && (CLASSES[charCode]! & charClass) !== 0;
 }
 
-/** What is wrong with the name that begins at an offset; undefined when nothing is. */
-function nameFault(text: string, start: number): string | undefined {
-  const length = text.length - start;
+/** What is wrong with the name in a part of a text; undefined when nothing is. */
+function nameFault(text: string, start: number, end: number): string | undefined {
+  const length = end - start;
   if (length <= 0) return "the name is empty";
   if (length > MAX_NAME_LENGTH) return `the name is longer than ${MAX_NAME_LENGTH} characters`;
-  for (let i = start; i < text.length; i++) {
+  for (let i = start; i < end; i++) {
     if (!isOf(NAME_CHARACTER, text.charCodeAt(i))) return "the name has a character that Nix forbids";
   }
   if (text.charCodeAt(start) === 0x2e) {
-    const dots = text.charCodeAt(start + 1) === 0x2e ? 2 : 1;
-    const next = text[start + dots];
-    if (next === undefined || next === "-") return "the name is or begins with a dot component";
+    const dots = length > 1 && text.charCodeAt(start + 1) === 0x2e ? 2 : 1;
+    if (length === dots || text.charCodeAt(start + dots) === 0x2d)
+      return "the name is or begins with a dot component";
   }
   return undefined;
 }
 
-/** What is wrong with the base name that begins at an offset; undefined when nothing is. */
-function baseNameFault(text: string, start: number): string | undefined {
+/** What is wrong with the base name in a part of a text; undefined when nothing is. */
+function baseNameFault(text: string, start: number, end: number): string | undefined {
   const dash = start + HASH_PART_LENGTH;
-  if (text.length <= dash) return "too short for a hash part and a name";
+  if (end <= dash) return "too short for a hash part and a name";
   for (let i = start; i < dash; i++) {
     if (!isOf(HASH_CHARACTER, text.charCodeAt(i))) return "the hash part is not nix32";
   }
   if (text.charCodeAt(dash) !== 0x2d) return "no dash after the hash part";
-  return nameFault(text, dash + 1);
+  return nameFault(text, dash + 1, end);
+}
+
+/** What is wrong with the store path in a part of a text; undefined when nothing is. */
+export function storePathFault(
+  text: string,
+  start: number,
+  end: number,
+  storeDir: string,
+): string | undefined {
+  const slash = start + storeDir.length;
+  if (!text.startsWith(storeDir, start) || text.charCodeAt(slash) !== 0x2f)
+    return `not a path in ${storeDir}`;
+  return baseNameFault(text, slash + 1, end);
 }
 
 function invalid(text: string, why: string): NixError {
@@ -86,21 +99,14 @@ export function parseStoreDir(text: string): string {
  * @throws NixError `STORE_PATH_INVALID`
  */
 export function parseStorePath(text: string, storeDir: string = DEFAULT_STORE_DIR): StorePath {
-  if (!text.startsWith(storeDir) || text.charCodeAt(storeDir.length) !== 0x2f) {
-    throw invalid(text, `not a path in ${storeDir}`);
-  }
-  const fault = baseNameFault(text, storeDir.length + 1);
+  const fault = storePathFault(text, 0, text.length, storeDir);
   if (fault !== undefined) throw invalid(text, fault);
   return text as StorePath;
 }
 
 /** True for text that `parseStorePath` accepts. */
 export function isStorePath(text: string, storeDir: string = DEFAULT_STORE_DIR): text is StorePath {
-  return (
-    text.startsWith(storeDir) &&
-    text.charCodeAt(storeDir.length) === 0x2f &&
-    baseNameFault(text, storeDir.length + 1) === undefined
-  );
+  return storePathFault(text, 0, text.length, storeDir) === undefined;
 }
 
 /**
@@ -108,7 +114,7 @@ export function isStorePath(text: string, storeDir: string = DEFAULT_STORE_DIR):
  * @throws NixError `STORE_PATH_INVALID`
  */
 export function parseBaseName(text: string, storeDir: string = DEFAULT_STORE_DIR): StorePath {
-  const fault = baseNameFault(text, 0);
+  const fault = baseNameFault(text, 0, text.length);
   if (fault !== undefined) throw invalid(text, fault);
   return `${storeDir}/${text}` as StorePath;
 }
@@ -118,7 +124,7 @@ export function parseBaseName(text: string, storeDir: string = DEFAULT_STORE_DIR
  * @throws NixError `STORE_PATH_INVALID`
  */
 export function parseStoreName(text: string): string {
-  const fault = nameFault(text, 0);
+  const fault = nameFault(text, 0, text.length);
   if (fault !== undefined) throw invalid(text, fault);
   return text;
 }

@@ -27,14 +27,7 @@ import {
 } from "../fingerprint.ts";
 import { formatSignature, parseSignature, type Signature } from "../keys.ts";
 import { sha256 } from "../sha256.ts";
-import {
-  baseNameOf,
-  DEFAULT_STORE_DIR,
-  hashPartOf,
-  isDerivationPath,
-  parseBaseName,
-  type StorePath,
-} from "../store-path.ts";
+import { baseNameOf, DEFAULT_STORE_DIR, hashPartOf, parseBaseName, type StorePath } from "../store-path.ts";
 import {
   type Attribute,
   decodeEntry,
@@ -93,18 +86,18 @@ export function formatNixStatement(facts: Fingerprinted): string {
  * @throws NixError `FINGERPRINT_INVALID`, `TOO_LARGE`
  */
 export function parseNixStatement(text: string, storeDir: string = DEFAULT_STORE_DIR): NixStatement {
-  const { storePath, narHash, narSize, references } = parseFingerprintFields(text, storeDir);
-  if (!references.startsWith("#")) {
-    if (references.length > MAX_INLINE_REFERENCES_LENGTH) {
+  const { storePath, narHash, narSize, referencesStart } = parseFingerprintFields(text, storeDir);
+  if (text.charCodeAt(referencesStart) !== 0x23) {
+    if (text.length - referencesStart > MAX_INLINE_REFERENCES_LENGTH) {
       throw new NixError(
         "FINGERPRINT_INVALID",
         "references of more than 32 KiB stand in a statement as their digest",
       );
     }
-    return { storePath, narHash, narSize, references: parseReferences(references, storeDir) };
+    return { storePath, narHash, narSize, references: parseReferences(text, referencesStart, storeDir) };
   }
-  const hex = references.slice(DIGEST_PREFIX.length);
-  if (!references.startsWith(DIGEST_PREFIX) || !/^[0-9a-f]{64}$/.test(hex)) {
+  const hex = text.slice(referencesStart + DIGEST_PREFIX.length);
+  if (!text.startsWith(DIGEST_PREFIX, referencesStart) || !/^[0-9a-f]{64}$/.test(hex)) {
     throw new NixError("FINGERPRINT_INVALID", "a digest of references is #sha256:<64 lower-case hex digits>");
   }
   return { storePath, narHash, narSize, referencesDigest: decodeHex(hex) };
@@ -195,7 +188,7 @@ function readAttributes(lines: readonly Attribute[], storeDir: string): NixAttri
         } catch (cause) {
           throw entryInvalid("deriver is not a base name", cause);
         }
-        if (!isDerivationPath(deriver)) throw entryInvalid("deriver does not end in .drv");
+        if (!value.endsWith(".drv")) throw entryInvalid("deriver does not end in .drv");
         break;
       case "system":
         if (!/^[0-9A-Za-z_-]{1,64}$/.test(value)) throw entryInvalid(`not a system: ${quote(value)}`);
@@ -226,11 +219,9 @@ function readAttributes(lines: readonly Attribute[], storeDir: string): NixAttri
 }
 
 function splitEntry(entry: Uint8Array): { readonly statement: string; readonly attributes: Attribute[] } {
-  const text = decodeEntry(entry);
-  let start = text.indexOf("\n") + 1;
-  const statement = text.slice(0, start - 1);
+  const { statement, rest: text } = decodeEntry(entry);
   const attributes: Attribute[] = [];
-  while (start < text.length) {
+  for (let start = 0; start < text.length; ) {
     const end = text.indexOf("\n", start);
     const space = text.indexOf(" ", start);
     if (space < 0 || space > end) throw entryInvalid("an attribute line is <name> <value>");

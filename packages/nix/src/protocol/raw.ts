@@ -92,19 +92,25 @@ export function formatRawEntry(claim: RawClaim): Uint8Array {
   return encodeEntry(`${formatRawStatement(claim)}\n`);
 }
 
+function decodeRawEntry(entry: Uint8Array): string {
+  const { statement, rest } = decodeEntry(entry);
+  if (rest !== "") throw entryInvalid("the protocol raw has no attributes");
+  return statement;
+}
+
 /**
  * The claim of an entry; accepts canonical entries only.
  * @throws NixError `ENTRY_INVALID`, `ENTRY_TOO_LARGE`
  */
 export function parseRawEntry(entry: Uint8Array): RawClaim {
-  return parseRawStatement(decodeEntry(entry).slice(0, -1));
+  return parseRawStatement(decodeRawEntry(entry));
 }
 
 /** The protocol `raw`. */
 export const rawProtocol: Protocol = {
   name: "raw",
   parseEntry(entry) {
-    const statement = decodeEntry(entry).slice(0, -1);
+    const statement = decodeRawEntry(entry);
     return { key: rawMapKey(parseRawStatement(statement).key), statement, attributes: [] };
   },
   formatEntry({ statement, attributes }) {
