@@ -4,11 +4,11 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import type { StorePath } from "@trustix/nix";
-import { LocalNix } from "../packages/trustix/src/nix/local-nix.ts";
-import { type Outcome, Publisher } from "../packages/trustix/src/publish/publisher.ts";
-import { type BackfillProgress, Reconciler } from "../packages/trustix/src/publish/reconcile.ts";
-import { Spool, type SpoolEvent } from "../packages/trustix/src/publish/spool.ts";
-import { SpoolDir } from "../packages/trustix/src/publish/spool-dir.ts";
+import { LocalNix } from "trustix/src/nix/local-nix.ts";
+import { type Outcome, Publisher } from "trustix/src/publish/publisher.ts";
+import { type BackfillProgress, Reconciler } from "trustix/src/publish/reconcile.ts";
+import { Spool, type SpoolEvent } from "trustix/src/publish/spool.ts";
+import { SpoolDir } from "trustix/src/publish/spool-dir.ts";
 
 /** What the driver is told. */
 export interface DriverTask {

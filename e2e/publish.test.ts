@@ -5,9 +5,9 @@ import { chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatHash, parseNixEntry } from "@trustix/nix";
+import { renderHook } from "trustix/src/publish/hook.ts";
+import { SpoolDir } from "trustix/src/publish/spool-dir.ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { renderHook } from "../packages/trustix/src/publish/hook.ts";
-import { SpoolDir } from "../packages/trustix/src/publish/spool-dir.ts";
 import { listNixVersions, type Nix, openNix } from "../scripts/outside-tools/nix.ts";
 import { run } from "../scripts/outside-tools/process.ts";
 import type { DriverReport, DriverTask } from "./publish-driver.ts";
@@ -133,7 +133,7 @@ describe.each(versions)("publish with Nix %s", (version) => {
     const report = await drive({ do: "scan" });
     await expectTrue(report, rest, "built");
     const gone = report.events.filter(
-      (event) => event.type === "no-outputs" || event.outcome.status === "gone",
+      (event) => event.type === "no-outputs" || (event.type === "outcome" && event.outcome.status === "gone"),
     );
     expect(gone).toHaveLength(1);
     expect(await messages()).toEqual([]);

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeHex, parseHash, parseStorePath, type StorePath } from "@trustix/nix";
+import { parseHash, parseStorePath, type StorePath } from "@trustix/nix";
 import { hashPath } from "@trustix/nix/fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LocalNix } from "./local-nix.ts";
@@ -45,6 +45,12 @@ class FakeStore {
       stderr: exitCode === 0 ? "" : "error: path is not valid\n",
     };
   };
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }
 
 const nixOf = (store: { run: FakeStore["run"] }) => new LocalNix({ env: {}, run: store.run });
@@ -109,7 +115,7 @@ describe("queryPathInfo", () => {
     for (const path of ["--help", "/etc/passwd", "/nix/store/..", `${a}/x`, "", `${a}\0`] as StorePath[]) {
       await expect(nixOf(store).queryPathInfo([a, path])).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
       await expect(nixOf(store).validOutputsOf(path)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
-      await expect(Array.fromAsync(nixOf(store).list([path]))).rejects.toMatchObject({
+      await expect(collect(nixOf(store).list([path]))).rejects.toMatchObject({
         code: "INVALID_ARGUMENT",
       });
     }
@@ -162,18 +168,18 @@ describe("with commands of its own", () => {
       `printf '%s\\n' "$@" >"${root}/args"
        printf '%s\\n' '${own(1)}   \tultimate' '${own(2)}' '${own(3)}\tca:fixed:r:sha256:x k:abc==' '${own(4)}\tultimate k:sig=='`,
     );
-    expect(await Array.fromAsync(nix.list(undefined))).toEqual([
+    expect(await collect(nix.list(undefined))).toEqual([
       { path: own(1), isUltimate: true },
       { path: own(2), isUltimate: false },
       { path: own(3), isUltimate: false },
       { path: own(4), isUltimate: true },
     ]);
-    expect(await Array.fromAsync(nix.list([]))).toEqual([]);
+    expect(await collect(nix.list([]))).toEqual([]);
   });
 
   it("refuses a listing of anything but store paths", async () => {
     const nix = script("nix", "echo /etc/passwd");
-    await expect(Array.fromAsync(nix.list(undefined))).rejects.toMatchObject({ code: "NIX_OUTPUT_INVALID" });
+    await expect(collect(nix.list(undefined))).rejects.toMatchObject({ code: "NIX_OUTPUT_INVALID" });
   });
 
   it("reads when paths entered the store", async () => {
@@ -220,7 +226,6 @@ describe("with commands of its own", () => {
     };
     expect(await nix.findDamage(info)).toBeUndefined();
     writeFileSync(path, "Contents");
-    expect(await nix.findDamage(info)).toContain(`(${sizeBytes} bytes)`);
-    expect(encodeHex(sha256)).toMatch(/^[0-9a-f]{64}$/);
+    expect(await nix.findDamage(info)).toContain(`of ${sizeBytes} bytes`);
   });
 });

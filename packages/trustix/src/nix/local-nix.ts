@@ -11,8 +11,9 @@ import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   type DumpDbEntry,
-  equalBytes,
+  equalHash,
   formatHash,
+  type Hash,
   isDerivationPath,
   isStorePath,
   parseDumpDb,
@@ -184,11 +185,11 @@ export class LocalNix {
    */
   async findDamage(registered: DumpDbEntry): Promise<string | undefined> {
     this.#check(registered.storePath);
-    const found = await hashPath(registered.storePath);
-    if (found.sizeBytes === registered.narSize && equalBytes(found.sha256, registered.narHash.bytes))
-      return undefined;
-    const hash = formatHash({ algorithm: "sha256", bytes: found.sha256 });
-    return `on disk ${hash} (${found.sizeBytes} bytes), registered ${formatHash(registered.narHash)} (${registered.narSize} bytes)`;
+    const { sha256, sizeBytes } = await hashPath(registered.storePath);
+    const onDisk: Hash = { algorithm: "sha256", bytes: sha256 };
+    if (sizeBytes === registered.narSize && equalHash(onDisk, registered.narHash)) return undefined;
+    const show = (hash: Hash, size: number): string => `${formatHash(hash)} of ${size} bytes`;
+    return `on disk ${show(onDisk, sizeBytes)}, registered ${show(registered.narHash, registered.narSize)}`;
   }
 
   /**
@@ -302,7 +303,7 @@ export class LocalNix {
   }
 
   /** A checked path begins with `/`, so that no command can take it for an option. */
-  #check(path: StorePath): void {
+  #check(path: string): void {
     if (!isStorePath(path, this.storeDir)) {
       throw new TrustixError(
         "INVALID_ARGUMENT",

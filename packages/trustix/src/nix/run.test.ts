@@ -15,7 +15,9 @@ const code = (expected: TrustixErrorCode) =>
   expect.objectContaining({ name: "TrustixError", code: expected });
 
 async function linesOf(command: NixCommand, maxLineBytes = 1000): Promise<string[]> {
-  return await Array.fromAsync(streamNixLines(command, maxLineBytes));
+  const lines: string[] = [];
+  for await (const line of streamNixLines(command, maxLineBytes)) lines.push(line);
+  return lines;
 }
 
 describe("runNix", () => {
