@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Vote } from "../votes/vote.ts";
 import { type Decision, decide, type Rule } from "./decide.ts";
 import { percentageThreshold, type Quorum } from "./quorum.ts";
-import { countVotes, type Vote } from "./vote.ts";
 
 const names = ["alice", "bob", "chuck", "dan"];
 const operator = (name: string): Quorum => ({ kind: "operator", operator: name });
@@ -18,7 +18,12 @@ const rule = (quorum: Quorum, onConflict: Rule["onConflict"] = "outvote"): Rule 
   onConflict,
 });
 const threeOfFour = rule(group(3, names.map(operator)));
-const says = (name: string, statement: string): Vote => ({ operator: name, kind: "statement", statement });
+const says = (name: string, statement: string): Vote => ({
+  operator: name,
+  kind: "statement",
+  statement,
+  claims: [],
+});
 const absent = (name: string): Vote => ({ operator: name, kind: "absent" });
 
 function verdict(decision: Decision): string {
@@ -54,7 +59,7 @@ describe("decide", () => {
       [
         says("alice", "A"),
         says("bob", "A"),
-        { operator: "chuck", kind: "conflicting", statements: ["A", "X"] },
+        { operator: "chuck", kind: "conflicting", statements: ["A", "X"], claims: [] },
         absent("dan"),
       ],
       "no-quorum",
@@ -145,52 +150,6 @@ describe("decide", () => {
         expect(decide(given, again)).toEqual(decide(given, votes));
       }),
     );
-  });
-});
-
-describe("countVotes", () => {
-  const statements = (...list: string[]) => ({ kind: "statements", statements: list }) as const;
-
-  it("gives an operator with two logs one vote", () => {
-    const answers = ["one", "two"].map((subscription) => ({
-      operator: "alice",
-      subscription,
-      answer: statements("A"),
-    }));
-    expect(countVotes(["alice"], answers)).toEqual([says("alice", "A")]);
-  });
-
-  it("finds a contradiction within one log and between two of one operator", () => {
-    const conflicting = [{ operator: "alice", kind: "conflicting", statements: ["A", "B"] }];
-    expect(
-      countVotes(["alice"], [{ operator: "alice", subscription: "one", answer: statements("B", "A") }]),
-    ).toEqual(conflicting);
-    expect(
-      countVotes(
-        ["alice"],
-        [
-          { operator: "alice", subscription: "one", answer: statements("A") },
-          { operator: "alice", subscription: "two", answer: statements("B") },
-        ],
-      ),
-    ).toEqual(conflicting);
-  });
-
-  it("tells absent from unreachable", () => {
-    const down = { kind: "unreachable", reason: "connection refused" } as const;
-    expect(
-      countVotes(
-        ["alice", "bob", "chuck"],
-        [
-          { operator: "alice", subscription: "one", answer: { kind: "absent" } },
-          { operator: "bob", subscription: "two", answer: down },
-        ],
-      ),
-    ).toEqual([
-      absent("alice"),
-      { operator: "bob", kind: "unreachable", reason: "two: connection refused" },
-      { operator: "chuck", kind: "unreachable", reason: "no subscription" },
-    ]);
   });
 });
 

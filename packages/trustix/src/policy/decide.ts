@@ -1,8 +1,9 @@
 /**
  * From votes to a decision. Pure: the same rule and votes always give the same decision, and the decision carries all that led to it.
  */
+
+import type { Vote } from "../votes/vote.ts";
 import { evaluateQuorum, type Quorum, type QuorumOutcome, quorumOperators } from "./quorum.ts";
-import type { Vote } from "./vote.ts";
 
 export interface Rule {
   /** Shown in explanations; unique in a policy. */

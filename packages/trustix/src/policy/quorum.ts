@@ -3,7 +3,7 @@
  *
  * A quorum is met for a statement, not in general: members that agree with each other on another statement do not count.
  */
-import type { Vote } from "./vote.ts";
+import type { Vote } from "../votes/vote.ts";
 
 export type Quorum =
   | { readonly kind: "operator"; readonly operator: string }

@@ -5,10 +5,22 @@
  * many subscriptions carry its word.
  */
 
-/** What one subscription says of a path. Text of statements is compared byte for byte; see `@trustix/nix` for its form. */
+/** A statement as one subscription has it. Statements are compared as text; `@trustix/nix` defines their form. */
+export interface Claim {
+  readonly statement: string;
+  /**
+   * How we know: an entry of a log, proven against a signed checkpoint, or only a signature on a cache's narinfo, which
+   * cannot tell built from copied.
+   */
+  readonly evidence:
+    | { readonly kind: "logged"; readonly index: number; readonly seenAtMs: number }
+    | { readonly kind: "signed"; readonly keyName: string };
+}
+
+/** What one subscription says of a path. */
 export type Answer =
-  /** All statements this subscription has for the path; more than one different statement is a contradiction. */
-  | { readonly kind: "statements"; readonly statements: readonly string[] }
+  /** All that this subscription has for the path, at least one claim; different statements are a contradiction. */
+  | { readonly kind: "claims"; readonly claims: readonly Claim[] }
   | { readonly kind: "absent" }
   /** The subscription could not be asked, or what it says cannot be trusted just now. `reason` is for people. */
   | { readonly kind: "unreachable"; readonly reason: string };
@@ -20,11 +32,24 @@ export interface SubscriptionAnswer {
   readonly answer: Answer;
 }
 
-/** One operator's vote. */
+/** Where one operator's vote stands in one of its subscriptions. */
+export type SourcedClaim = Claim & { readonly subscription: string };
+
+/** One operator's vote. `claims` are all that it was made from. */
 export type Vote =
-  | { readonly operator: string; readonly kind: "statement"; readonly statement: string }
+  | {
+      readonly operator: string;
+      readonly kind: "statement";
+      readonly statement: string;
+      readonly claims: readonly SourcedClaim[];
+    }
   /** Two or more different statements by one operator: it counts for none of them. */
-  | { readonly operator: string; readonly kind: "conflicting"; readonly statements: readonly string[] }
+  | {
+      readonly operator: string;
+      readonly kind: "conflicting";
+      readonly statements: readonly string[];
+      readonly claims: readonly SourcedClaim[];
+    }
   | { readonly operator: string; readonly kind: "absent" }
   | { readonly operator: string; readonly kind: "unreachable"; readonly reason: string };
 
@@ -42,12 +67,12 @@ export function countVotes(operators: readonly string[], answers: readonly Subsc
 }
 
 function operatorVote(operator: string, answers: readonly SubscriptionAnswer[]): Vote {
-  const statements = new Set<string>();
+  const claims: SourcedClaim[] = [];
   const unreachable: string[] = [];
   for (const { subscription, answer } of answers) {
     switch (answer.kind) {
-      case "statements":
-        for (const statement of answer.statements) statements.add(statement);
+      case "claims":
+        for (const claim of answer.claims) claims.push({ ...claim, subscription });
         break;
       case "unreachable":
         unreachable.push(`${subscription}: ${answer.reason}`);
@@ -58,10 +83,11 @@ function operatorVote(operator: string, answers: readonly SubscriptionAnswer[]):
         answer satisfies never;
     }
   }
-  const [first, ...others] = [...statements].sort();
-  if (first !== undefined && others.length > 0)
-    return { operator, kind: "conflicting", statements: [first, ...others] };
-  if (first !== undefined) return { operator, kind: "statement", statement: first };
+  const [first, ...others] = [...new Set(claims.map((claim) => claim.statement))].sort();
+  if (first !== undefined && others.length > 0) {
+    return { operator, kind: "conflicting", statements: [first, ...others], claims };
+  }
+  if (first !== undefined) return { operator, kind: "statement", statement: first, claims };
   if (unreachable.length > 0) return { operator, kind: "unreachable", reason: unreachable.join("; ") };
   return answers.length === 0
     ? { operator, kind: "unreachable", reason: "no subscription" }
