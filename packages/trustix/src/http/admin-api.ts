@@ -11,7 +11,7 @@ export interface ClaimResult {
   /** The store path, or the key of a `raw` claim as it was given. */
   readonly key: string;
   /** `claimed`: durable in the log at `index`. Otherwise it is not in the log, for the `reason`. */
-  readonly status: "claimed" | "gone" | "damaged" | "refused";
+  readonly status: "claimed" | "gone" | "replaced" | "damaged" | "refused";
   readonly index?: number | undefined;
   /** False when the log had this very statement already. */
   readonly isNew?: boolean | undefined;

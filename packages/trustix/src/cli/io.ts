@@ -1,0 +1,52 @@
+// What a command may touch besides files and the network: the terminal, the environment and the clock.
+import { styleText } from "node:util";
+
+/** The surroundings of one run of the command line. */
+export interface Io {
+  /** Writes a line to standard output: results, nothing else. */
+  out(line: string): void;
+  /** Writes a line to standard error: warnings and advice. */
+  err(line: string): void;
+  /** Writes to standard error as it is, for progress. */
+  errRaw(text: string): void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether people read standard output: tables and colours. */
+  readonly isTty: boolean;
+  /** Whether people read standard error: progress. */
+  readonly errIsTty: boolean;
+  /** Aborted by SIGINT and SIGTERM. */
+  readonly signal: AbortSignal;
+  now(): Date;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** `text` in a style where standard output is a terminal (and NO_COLOR and friends do not object), else as it is. */
+export function styled(io: Io, style: Style, text: string): string {
+  return io.isTty ? styleText(style, text, { stream: process.stdout }) : text;
+}
+
+/** Rows in columns that line up. `header` is left out when people do not read it. */
+export function formatTable(io: Io, header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = io.isTty ? [header, ...rows] : rows;
+  const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
+  const lines = all.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+  if (io.isTty && lines[0] !== undefined) lines[0] = styled(io, "bold", lines[0]);
+  return lines.join("\n");
+}
+
+/** A pair of columns, names and values, for one thing. */
+export function formatFacts(io: Io, facts: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...facts.map(([name]) => name.length));
+  return facts.map(([name, value]) => `${styled(io, "dim", name.padEnd(width))}  ${value}`).join("\n");
+}
+
+/** Text from outside made safe for a terminal: control characters become visible. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}

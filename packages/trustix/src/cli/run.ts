@@ -1,0 +1,80 @@
+// Finds the command, loads its module, and turns the outcome into an exit status.
+import { Command, CommanderError } from "commander";
+import { VERSION } from "../version.ts";
+import { EXIT, exitStatusOf, printFailure } from "./failure.ts";
+import type { Io } from "./io.ts";
+import { COMMANDS, type CommandRow, GROUPS } from "./registry.ts";
+
+function isSelected(row: CommandRow, words: readonly string[]): boolean {
+  return row.words.every((word, index) => words[index] === word);
+}
+
+async function buildProgram(argv: readonly string[], io: Io): Promise<Command> {
+  const program = new Command("trustix")
+    .description("Build transparency for Nix: publish what you build, trust what enough others built too.")
+    .version(VERSION, "-V, --version", "show the version")
+    .helpOption("-h, --help", "show help")
+    .showSuggestionAfterError(true);
+  const words = argv.filter((word) => !word.startsWith("-"));
+  const groups = new Map<string, Command>();
+  for (const row of COMMANDS) {
+    const [first = "", second] = row.words;
+    let parent = program;
+    if (second !== undefined) {
+      parent = groups.get(first) ?? program.command(first).description(GROUPS[first] ?? "");
+      groups.set(first, parent);
+    }
+    const command = parent.command(second ?? first).description(row.summary);
+    if (!isSelected(row, words)) continue;
+    if (row.usesConfig) {
+      command.option(
+        "-c, --config <file>",
+        "configuration (default: $TRUSTIX_CONFIG, ./trustix.toml, /etc/trustix/trustix.toml)",
+      );
+    }
+    command.option("--json", "print JSON");
+    (await row.load()).define(command, io);
+  }
+  const configure = (command: Command): void => {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => io.out(text.trimEnd()),
+      writeErr: (text) => io.err(text.trimEnd()),
+      outputError: () => {},
+    });
+    command.commands.forEach(configure);
+  };
+  configure(program);
+  return program;
+}
+
+function printUsageError(io: Io, error: CommanderError, json: boolean): void {
+  const message = error.message.replace(/^error: /, "");
+  if (json) io.out(JSON.stringify({ error: { code: "USAGE", message, hint: "" } }));
+  else io.err(`trustix: ${message}\n  next:  see \`trustix --help\`, or the same command with --help`);
+}
+
+/**
+ * Runs the command line.
+ * @param argv the words after the program's name
+ * @returns the exit status
+ */
+export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  const json = argv.includes("--json");
+  try {
+    const program = await buildProgram(argv, io);
+    if (argv.length === 0) {
+      io.out(program.helpInformation().trimEnd());
+      return EXIT.usage;
+    }
+    await program.parseAsync([...argv], { from: "user" });
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok;
+      if (error.code !== "commander.help") printUsageError(io, error, json);
+      return EXIT.usage;
+    }
+    printFailure(io, error, json);
+    return exitStatusOf(error);
+  }
+}

@@ -1,0 +1,329 @@
+// Composes the roles that the configuration turns on. The only place that knows all of them.
+import { mkdir } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { setTimeout as sleepMs } from "node:timers/promises";
+import { nixMapKey, nixProtocol, rawProtocol } from "@trustix/nix";
+import { cacheRoute } from "../cache/cache-route.ts";
+import { DamagedPaths } from "../cache/damaged-paths.ts";
+import { ServedPaths } from "../cache/served-paths.ts";
+import { StoreNames, storeDirectory } from "../cache/store-names.ts";
+import type { Config } from "../config/load.ts";
+import { formatAddress } from "../config/units.ts";
+import { TrustixError } from "../errors.ts";
+import { type AdminApiOptions, createAdminApi } from "../http/admin-api.ts";
+import { type Listener, openListener } from "../http/bind.ts";
+import { logFileCache, logRoute } from "../http/log-files.ts";
+import { createPublicServer, type Route } from "../http/public-server.ts";
+import { RateLimiter } from "../http/rate-limit.ts";
+import { TokenFile } from "../http/tokens.ts";
+import { PublishedLog } from "../log/published-log.ts";
+import { LocalNix } from "../nix/local-nix.ts";
+import { type Outcome, Publisher } from "../publish/publisher.ts";
+import { Reconciler } from "../publish/reconcile.ts";
+import type { Sleep } from "../publish/sleep.ts";
+import { Spool, type SpoolEvent } from "../publish/spool.ts";
+import { SpoolDir } from "../publish/spool-dir.ts";
+import { StateLock } from "../store/state-lock.ts";
+import { VERSION } from "../version.ts";
+import { createApiLog, type NixParts, type NodeLog } from "./api-log.ts";
+import { loadCacheKey, loadLogKey } from "./key-files.ts";
+import type { Logger } from "./logger.ts";
+import { Metrics } from "./metrics.ts";
+import { nodeRoutes } from "./node-routes.ts";
+import { fetchPublicCheckpoint } from "./public-checkpoint.ts";
+import type { NodeStatus } from "./status.ts";
+
+/** What the daemon needs besides its configuration. */
+export interface DaemonDependencies {
+  readonly logger: Logger;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Sockets from systemd by name. */
+  readonly inherited: ReadonlyMap<string, readonly number[]>;
+}
+
+/** A running daemon. Disposing stops it gracefully: requests finish, acknowledged claims are published. */
+export interface Daemon extends AsyncDisposable {
+  readonly status: () => NodeStatus;
+}
+
+/** Memory for tiles and bundles that are served. */
+const FILE_CACHE_BYTES = 32 << 20;
+
+interface RunningLog {
+  readonly config: Config["log"][number];
+  readonly log: PublishedLog;
+  readonly api: NodeLog;
+  readonly nixParts: NixParts | undefined;
+}
+
+const sleep: Sleep = (durationMs, signal) =>
+  sleepMs(durationMs, undefined, signal === undefined ? {} : { signal });
+
+class Composition {
+  readonly #config: Config;
+  readonly #dependencies: DaemonDependencies;
+  readonly #stack: AsyncDisposableStack;
+  readonly #startedMs = performance.now();
+  readonly #stop = new AbortController();
+  readonly #logs: RunningLog[] = [];
+  readonly #metrics: Metrics | undefined;
+  #listener: Listener | undefined;
+
+  constructor(config: Config, dependencies: DaemonDependencies, stack: AsyncDisposableStack) {
+    this.#config = config;
+    this.#dependencies = dependencies;
+    this.#stack = stack;
+    this.#metrics = config.metrics.enabled
+      ? new Metrics(() => this.#logs.map(({ api }) => api.status()))
+      : undefined;
+  }
+
+  readonly status = (): NodeStatus => ({
+    version: VERSION,
+    pid: process.pid,
+    uptimeMs: Math.round(performance.now() - this.#startedMs),
+    listen: (this.#listener?.addresses ?? []).map(formatAddress),
+    logs: this.#logs.map(({ api }) => api.status()),
+  });
+
+  /** Starts everything; what was started is on the stack, in the order in which it must end last to first. */
+  async start(): Promise<void> {
+    const { stateDir } = this.#config.node;
+    await mkdir(join(stateDir, "logs"), { recursive: true });
+    this.#stack.use(StateLock.acquire(stateDir));
+    const { nix: nixConfig, log: logConfigs, cache } = this.#config;
+    const needsNix = cache.enabled || logConfigs.some(({ protocol }) => protocol === "nix");
+    const nix = needsNix ? this.#createNix(nixConfig) : undefined;
+    for (const config of logConfigs) this.#logs.push(await this.#openLog(config, nix));
+    await this.#openPublicListener(nix);
+    await this.#openAdminListeners();
+    this.#startPublishing();
+  }
+
+  #createNix({ nixStore, storeDir }: Config["nix"]): LocalNix {
+    return new LocalNix({ nixStore, storeDir, env: this.#dependencies.env });
+  }
+
+  async #openLog(config: Config["log"][number], nix: LocalNix | undefined): Promise<RunningLog> {
+    const { name, origin, publicUrl } = config;
+    const { logger } = this.#dependencies;
+    const { signer, vkey } = await loadLogKey(config.keyFile, origin);
+    const isNix = config.protocol === "nix" && nix !== undefined;
+    const log = this.#stack.use(
+      await PublishedLog.open(
+        {
+          origin,
+          directory: join(this.#config.node.stateDir, "logs", name),
+          batchMs: config.batch,
+          maxPendingEntries: config.maxPending,
+        },
+        {
+          protocol: isNix ? nixProtocol(nix.storeDir) : rawProtocol,
+          signer,
+          onProblem: (err) => logger.warn({ log: name, err }, "log has a problem"),
+          ...(publicUrl === undefined ? {} : { fetchPublished: fetchPublicCheckpoint(publicUrl) }),
+        },
+      ),
+    );
+    const nixParts = isNix ? createNixParts(log, nix) : undefined;
+    const onOutcome = (outcome: Outcome): void => this.#reportOutcome(name, outcome);
+    logger.info({ log: name, origin, size: log.published().size, vkey }, "log is open");
+    return { config, log, nixParts, api: createApiLog({ name, vkey, log, nixParts, onOutcome }) };
+  }
+
+  async #openPublicListener(nix: LocalNix | undefined): Promise<void> {
+    const { logger, inherited } = this.#dependencies;
+    const { node, cache, metrics } = this.#config;
+    const files = logFileCache(FILE_CACHE_BYTES);
+    const routes: Route[] = [
+      ...nodeRoutes(() => this.#findProblem(), metrics.public ? this.#metrics : undefined),
+      ...this.#logs.map(({ config, log }) =>
+        logRoute({ name: config.name, directory: log.directory, published: () => log.published() }, files),
+      ),
+    ];
+    if (cache.enabled && nix !== undefined && cache.keyFile !== undefined) {
+      routes.push(await this.#createCache(nix, cache.keyFile));
+    }
+    const onError = (err: unknown, target: string): void => logger.error({ err, target }, "request failed");
+    this.#listener = await openListener(node.listen, {
+      createServer: () =>
+        createPublicServer({
+          routes,
+          maxConnections: node.maxConnections,
+          onError,
+          onRequest: (record) => {
+            this.#metrics?.countRequest(record);
+            logger.debug({ ...record }, "request");
+          },
+        }),
+      graceMs: node.shutdownGrace,
+      inherited,
+      onError: (err) => onError(err, "accept"),
+    });
+    this.#stack.use(this.#listener);
+    logger.info({ addresses: this.#listener.addresses.map(formatAddress) }, "public listener is open");
+  }
+
+  async #createCache(nix: LocalNix, keyFile: string): Promise<Route> {
+    const { logger } = this.#dependencies;
+    const { priority, wantMassQuery, verifyBeforeSend } = this.#config.cache;
+    const nowNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
+    return cacheRoute({
+      storeDir: nix.storeDir,
+      priority,
+      wantMassQuery,
+      paths: new ServedPaths(nix, new StoreNames(storeDirectory(nix.storeDir), nowNs)),
+      signer: await loadCacheKey(keyFile),
+      damaged: new DamagedPaths(() => performance.now()),
+      verifyBeforeSendBytes: verifyBeforeSend,
+      onDamaged: (err) => {
+        this.#metrics?.countDamaged();
+        logger.error({ err }, "store path is damaged and will not be served");
+      },
+      onUnreadable: (err) => logger.warn({ err }, "store path cannot be served"),
+    });
+  }
+
+  async #openAdminListeners(): Promise<void> {
+    const { api, node, metrics } = this.#config;
+    const { logger } = this.#dependencies;
+    const shared = {
+      logs: new Map(this.#logs.map(({ config, api }) => [config.name, api])),
+      status: this.status,
+      metrics: metrics.enabled
+        ? async () => (await this.#metrics?.render()) ?? { type: "text/plain", text: "" }
+        : undefined,
+      maxBodyBytes: api.maxBody,
+      limiter: new RateLimiter(api.claimsPerSecond, () => performance.now()),
+      signal: this.#stop.signal,
+      onError: (err: unknown, target: string) => logger.error({ err, target }, "admin request failed"),
+    };
+    const socket = { kind: "unix", path: node.adminSocket } as const;
+    const mode = Number.parseInt(node.adminSocketMode, 8);
+    await this.#openAdmin(socket, mode, { ...shared, authenticate: async () => "socket" });
+    if (api.listen !== undefined) {
+      const tokens = new TokenFile(api.tokensFile);
+      const authenticate = async (header: string | undefined): Promise<string> =>
+        (await tokens.authenticate(header)).id;
+      await this.#openAdmin(api.listen, 0o660, { ...shared, authenticate });
+    }
+  }
+
+  async #openAdmin(
+    address: Config["node"]["listen"][number],
+    socketMode: number,
+    options: AdminApiOptions,
+  ): Promise<void> {
+    const { logger, inherited } = this.#dependencies;
+    const app = await createAdminApi(options);
+    this.#stack.defer(async () => void (await app.close()));
+    const listener = await openListener([address], {
+      createServer: (): Server => createServer((request, response) => app.routing(request, response)),
+      graceMs: this.#config.node.shutdownGrace,
+      inherited,
+      socketMode,
+      onError: (err) => logger.error({ err }, "admin listener cannot accept"),
+    });
+    this.#stack.use(listener);
+    logger.info({ addresses: listener.addresses.map(formatAddress) }, "admin listener is open");
+  }
+
+  #startPublishing(): void {
+    const { publish } = this.#config;
+    const target = this.#logs.find(({ config, nixParts }) =>
+      publish.log === undefined ? nixParts !== undefined : config.name === publish.log,
+    );
+    const running: Promise<void>[] = [];
+    if (publish.enabled && target?.nixParts !== undefined) {
+      running.push(...this.#publishTo(target.config.name, target.nixParts));
+    }
+    this.#stack.defer(async () => {
+      this.#stop.abort();
+      await Promise.all(running);
+    });
+  }
+
+  #publishTo(logName: string, { nix, publisher, reconciler }: NixParts): Promise<void>[] {
+    const { logger } = this.#dependencies;
+    const { spoolDir, reconcileInterval } = this.#config.publish;
+    const dir = new SpoolDir(spoolDir);
+    const onEvent = (event: SpoolEvent): void => this.#reportSpool(logName, event);
+    const spool = new Spool({ dir, nix, publisher, onEvent, now: Date.now, sleep });
+    const schedule = {
+      intervalMs: reconcileInterval,
+      sleep,
+      onDone: (progress: object) => logger.info({ log: logName, ...progress }, "store is reconciled"),
+      onOutcome: (outcome: Outcome) => this.#reportOutcome(logName, outcome),
+      onError: (err: unknown) => logger.warn({ log: logName, err }, "reconcile failed"),
+    };
+    return [spool.run(this.#stop.signal), reconciler.run(schedule, this.#stop.signal)];
+  }
+
+  #reportSpool(log: string, event: SpoolEvent): void {
+    const { logger } = this.#dependencies;
+    switch (event.type) {
+      case "outcome":
+        this.#reportOutcome(log, event.outcome);
+        break;
+      case "no-outputs":
+        logger.info({ log, drvPath: event.drvPath }, "build has no valid outputs any more");
+        break;
+      case "rejected":
+        this.#metrics?.countOutcome("rejected");
+        logger.warn({ log, file: event.file, reason: event.reason }, "spool file is no message");
+        break;
+      case "failed":
+        logger.warn({ log, err: event.error, retryMs: event.delayMs }, "spool cannot be published now");
+        break;
+      default:
+        event satisfies never;
+    }
+  }
+
+  #reportOutcome(log: string, outcome: Outcome): void {
+    const { logger } = this.#dependencies;
+    if (outcome.status === "claimed") {
+      this.#metrics?.countOutcome(outcome.isNew ? "claimed" : "known");
+      logger.info({ log, path: outcome.path, index: outcome.index, isNew: outcome.isNew }, "path is claimed");
+      return;
+    }
+    this.#metrics?.countOutcome(outcome.status);
+    const reason = "reason" in outcome ? outcome.reason : undefined;
+    logger.warn({ log, path: outcome.path, status: outcome.status, reason }, "path is not claimed");
+  }
+
+  #findProblem(): string | undefined {
+    for (const { config, log } of this.#logs) {
+      const { problem } = log.stats();
+      if (problem !== undefined) return `log ${config.name}: ${problem.code}`;
+    }
+    return undefined;
+  }
+}
+
+function createNixParts(log: PublishedLog, nix: LocalNix): NixParts {
+  const isClaimed = async (path: Parameters<typeof nixMapKey>[0]): Promise<boolean> =>
+    (await log.lookup(nixMapKey(path), 1)).length > 0;
+  const publisher = new Publisher({ nix, sink: log, isClaimed, sleep, now: Date.now });
+  return { nix, publisher, reconciler: new Reconciler({ nix, publisher, isClaimed }) };
+}
+
+/**
+ * Starts the daemon. When anything fails, what was started before is stopped again.
+ * @throws TrustixError `STATE_LOCKED`, `KEY_UNUSABLE`, `LISTEN_FAILED`, and what opening a log throws
+ */
+export async function openDaemon(config: Config, dependencies: DaemonDependencies): Promise<Daemon> {
+  await using stack = new AsyncDisposableStack();
+  const composition = new Composition(config, dependencies, stack);
+  try {
+    await composition.start();
+  } catch (cause) {
+    if (cause instanceof TrustixError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === undefined) throw cause;
+    throw new TrustixError("STORAGE_FAILED", `the daemon cannot start: ${message}`, { cause });
+  }
+  const running = stack.move();
+  return { status: composition.status, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}

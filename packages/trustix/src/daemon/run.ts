@@ -1,0 +1,41 @@
+// The daemon's life: start, tell systemd, wait for the signal, stop.
+import type { Config } from "../config/load.ts";
+import { createLogger } from "./logger.ts";
+import { openDaemon } from "./open-daemon.ts";
+import { inheritedSockets, SystemdNotifier } from "./systemd.ts";
+
+/** The process that the daemon runs in. */
+export interface DaemonProcess {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Ends the daemon, gracefully. */
+  readonly signal: AbortSignal;
+  /** Whether a person reads what it writes. */
+  readonly isTty: boolean;
+}
+
+/**
+ * Runs until the signal. Logs go to standard error.
+ * @throws TrustixError when it cannot start
+ */
+export async function runDaemon(config: Config, { env, signal, isTty }: DaemonProcess): Promise<void> {
+  const { logLevel, logFormat } = config.node;
+  const logger = createLogger({
+    level: logLevel,
+    format: logFormat === "auto" ? (isTty ? "text" : "json") : logFormat,
+    colour: isTty,
+    write: (line) => void process.stderr.write(line),
+  });
+  using systemd = new SystemdNotifier(env, (err) => logger.warn({ err }, "systemd cannot be notified"));
+  const daemon = await openDaemon(config, { logger, env, inherited: inheritedSockets(env, process.pid) });
+  try {
+    await systemd.ready();
+    logger.info({ pid: process.pid, config: config.file }, "trustix is ready");
+    if (!signal.aborted)
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    logger.info({}, "trustix is stopping");
+    await systemd.stopping();
+  } finally {
+    await daemon[Symbol.asyncDispose]();
+  }
+  logger.info({}, "trustix has stopped");
+}

@@ -1,0 +1,23 @@
+// What `GET /api/v1/status` answers.
+
+/** One log of the node. */
+export interface LogStatus {
+  readonly name: string;
+  readonly protocol: "nix" | "raw";
+  readonly origin: string;
+  readonly vkey: string;
+  /** Entries under the published checkpoint. */
+  readonly publishedSize: number;
+  /** Claims that are durable and wait for the next checkpoint. */
+  readonly pending: number;
+}
+
+/** The node. */
+export interface NodeStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly uptimeMs: number;
+  /** Addresses of the public listener. */
+  readonly listen: readonly string[];
+  readonly logs: readonly LogStatus[];
+}
