@@ -89,6 +89,11 @@ export class SimulatedDisk implements FileSystem {
   /** Decides which operations fail; none by default. */
   plan: FaultPlan = () => undefined;
 
+  /** Whether the power was cut, or the process killed: nothing works any more. */
+  get isOff(): boolean {
+    return this.#dead;
+  }
+
   /** Cuts the power and starts again: the disk that a machine finds when it boots. */
   afterPowerCut(random: Random): SimulatedDisk {
     this.#dead = true;
