@@ -6,6 +6,8 @@
 import { NixError, quote } from "./errors.ts";
 
 const BASE64_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/** Char code of `A`, the digit 0, which padding stands for. */
+const ZERO_DIGIT = 0x41;
 const HEX_ALPHABET = "0123456789abcdef";
 
 /** Table from char code (0..127) to digit value; 255 where the character is no digit. */
@@ -61,27 +63,26 @@ export function decodeBase64(text: string): Uint8Array {
   if (text.length % 4 !== 0) throw bad();
   if (text.length === 0) return new Uint8Array(0);
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-  const digits = text.length - padding;
   const bytes = new Uint8Array((text.length / 4) * 3 - padding);
   let out = 0;
-  let word = 0;
-  for (let i = 0; i < digits; i++) {
-    const value = digit(BASE64_DIGITS, text.charCodeAt(i));
-    if (value === 255) throw bad();
-    word = ((word << 6) | value) & 0xffffff;
-    if ((i & 3) === 3) {
-      bytes[out++] = word >> 16;
-      bytes[out++] = word >> 8;
-      bytes[out++] = word;
-    }
-  }
-  if (padding === 1) {
-    if ((word & 3) !== 0) throw bad();
-    bytes[out++] = word >> 10;
-    bytes[out++] = word >> 2;
-  } else if (padding === 2) {
-    if ((word & 15) !== 0) throw bad();
-    bytes[out++] = word >> 4;
+  for (let i = 0; i < text.length; i += 4) {
+    const isLast = i + 4 === text.length;
+    const c0 = text.charCodeAt(i);
+    const c1 = text.charCodeAt(i + 1);
+    const c2 = isLast && padding === 2 ? ZERO_DIGIT : text.charCodeAt(i + 2);
+    const c3 = isLast && padding > 0 ? ZERO_DIGIT : text.charCodeAt(i + 3);
+    if ((c0 | c1 | c2 | c3) > 127) throw bad();
+    const d0 = BASE64_DIGITS[c0]!;
+    const d1 = BASE64_DIGITS[c1]!;
+    const d2 = BASE64_DIGITS[c2]!;
+    const d3 = BASE64_DIGITS[c3]!;
+    if ((d0 | d1 | d2 | d3) > 63) throw bad();
+    const word = (d0 << 18) | (d1 << 12) | (d2 << 6) | d3;
+    // Bits that the padding cuts off must be zero.
+    if (isLast && (word & ((1 << (8 * padding)) - 1)) !== 0) throw bad();
+    bytes[out++] = word >> 16;
+    if (out < bytes.length) bytes[out++] = word >> 8;
+    if (out < bytes.length) bytes[out++] = word;
   }
   return bytes;
 }

@@ -27,7 +27,7 @@ export interface Fingerprinted {
 export const MAX_FINGERPRINT_LENGTH = 4 * 1024 * 1024;
 
 /** The fields of a fingerprint before the references, and where in the text these begin. */
-export interface FingerprintFields extends Omit<Fingerprinted, "references"> {
+interface FingerprintFields extends Omit<Fingerprinted, "references"> {
   readonly referencesStart: number;
 }
 
