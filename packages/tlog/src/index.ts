@@ -17,6 +17,7 @@ export { defaultHasher } from "./hasher/default-hasher.ts";
 export type { Hasher } from "./hasher/hasher.ts";
 export { createScalarHasher } from "./hasher/scalar-hasher.ts";
 export { sha256 } from "./hasher/sha256.ts";
+export { createWasmHasher } from "./hasher/wasm-hasher.ts";
 export {
   createPrivateKey,
   createSigner,
