@@ -31,7 +31,7 @@ let scratch = "";
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), "trustix-nar-"));
 });
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }), 120_000);
 
 let counter = 0;
 const fresh = () => join(scratch, `path-${counter++}`);
