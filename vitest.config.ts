@@ -23,7 +23,7 @@ export default defineConfig({
         ssr,
         test: {
           name: "pure",
-          include: [PURE, "scripts/**/*.test.ts"],
+          include: [PURE, "scripts/**/*.test.ts", "fuzz/**/*.test.ts"],
           pool: "threads",
           isolate: false,
           testTimeout: 60_000,
