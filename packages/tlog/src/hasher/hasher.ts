@@ -18,9 +18,6 @@ export interface Hasher {
   hashLeaves(bundle: Uint8Array, offset: number, count: number, dst: Uint8Array, at: number): void;
 }
 
-/** Bytes of a hash. */
-export const HASH_SIZE = 32;
-
 /** The byte hashed before an entry. */
 export const LEAF_PREFIX = 0x00;
 
