@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { NarTree } from "./writer.ts";
 
 /** Names that are legal, among them ones that are no UTF-8, hold a newline, or sort differently as UTF-16. */
-export const arbitraryName: fc.Arbitrary<Uint8Array> = fc
+const arbitraryName: fc.Arbitrary<Uint8Array> = fc
   .oneof(
     {
       weight: 4,
