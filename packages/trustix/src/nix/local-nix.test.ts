@@ -123,6 +123,29 @@ describe("queryPathInfo", () => {
   });
 });
 
+describe("validOutputsOf", () => {
+  const drv = storePath(9, "a.drv");
+  /** A store whose derivation has outputs a and b, of which a is valid. */
+  const run =
+    (outputsExit: number, validityExit = 0): FakeStore["run"] =>
+    async ({ args }) => {
+      const isOutputs = args.includes("--outputs");
+      const stdout = isOutputs ? `${a}\n${b}\n` : args.includes(b) ? `${b}\n` : "";
+      return { exitCode: isOutputs ? outputsExit : validityExit, stdout: Buffer.from(stdout), stderr: "" };
+    };
+
+  it("keeps the outputs that are there", async () => {
+    expect(await nixOf({ run: run(0) }).validOutputsOf(drv)).toEqual([a]);
+  });
+
+  it("tells a derivation without known outputs from a Nix that does not answer", async () => {
+    expect(await nixOf({ run: run(1) }).validOutputsOf(drv)).toEqual([]);
+    await expect(nixOf({ run: run(1, 1) }).validOutputsOf(drv)).rejects.toMatchObject({
+      code: "NIX_UNAVAILABLE",
+    });
+  });
+});
+
 describe("version", () => {
   it.each([
     ["nix-store (Nix) 2.8.0\n", { name: "Nix", version: "2.8.0" }],

@@ -132,13 +132,19 @@ export class LocalNix {
   }
 
   /**
-   * The outputs of a derivation that are valid; none when the derivation itself is gone.
+   * The outputs of a derivation that are valid; none when the derivation itself is gone, or when Nix cannot tell its
+   * outputs (content-addressed ones, on old versions).
    * @throws TrustixError as {@link LocalNix.queryPathInfo}
    */
   async validOutputsOf(drvPath: StorePath, signal?: AbortSignal): Promise<StorePath[]> {
-    if ((await this.filterValid([drvPath], signal)).length === 0) return [];
-    const outputs = await this.#query([...OFFLINE, "-q", "--outputs", drvPath], signal);
-    return this.filterValid(this.#parsePaths(outputs), signal);
+    this.#check(drvPath);
+    const { exitCode, stdout } = await this.#run(
+      this.#storeCommand([...OFFLINE, "-q", "--outputs", drvPath], signal),
+    );
+    const outputs = exitCode === 0 ? this.#parsePaths(latin1(stdout)) : [];
+    // Asked in any case: a Nix that is out of order throws here.
+    const valid = await this.filterValid(outputs.length > 0 ? outputs : [drvPath], signal);
+    return outputs.length > 0 ? valid : [];
   }
 
   /**
@@ -272,7 +278,7 @@ export class LocalNix {
   }
 
   async #query(args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
-    return Buffer.from(await this.#ask(this.#storeCommand(args, signal))).toString("latin1");
+    return latin1(await this.#ask(this.#storeCommand(args, signal)));
   }
 
   async #ask(command: NixCommand): Promise<Uint8Array> {
@@ -311,4 +317,9 @@ export class LocalNix {
       );
     }
   }
+}
+
+/** Text of which every byte is a character: store paths are ASCII and are checked as such. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
