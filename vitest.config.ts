@@ -10,7 +10,9 @@ const ssr = { resolve: { conditions } };
 
 /** Tests of the pure packages. They run in a browser too, but for those that compare with what only Node has. */
 const PURE = "packages/{tlog,nix}/src/**/*.test.ts";
-const nodeOnly = globSync(PURE).filter((file) => /from "node:(?!fs")|\bBuffer\b/.test(readFileSync(file, "utf8")));
+const nodeOnly = globSync(PURE).filter((file) =>
+  /from "node:(?!fs")|\bBuffer\b/.test(readFileSync(file, "utf8")),
+);
 
 /** The browser to drive: `npm test` finds one and names it here. */
 const { CHROMIUM: executablePath } = process.env;

@@ -22,7 +22,7 @@ import { TOOLS, type ToolName, type ToolRecipe } from "./catalog.ts";
 import { run } from "./process.ts";
 
 /** Where the folders live; ignored by git. */
-export const TOOLS_DIRECTORY = join(import.meta.dirname, "../../.cache/outside-tools");
+const TOOLS_DIRECTORY = join(import.meta.dirname, "../../.cache/outside-tools");
 
 /** Raise it when launchers or layout change, so that older folders are made anew. */
 const LAYOUT = 2;

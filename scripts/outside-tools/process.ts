@@ -25,7 +25,7 @@ export interface RunOptions {
 }
 
 /** A program that could not be started, or failed although it had to succeed. */
-export class CommandError extends Error {
+class CommandError extends Error {
   override readonly name = "CommandError";
   readonly finished: Finished | undefined;
 

@@ -26,7 +26,7 @@ export function vitestStage(...projects: readonly string[]): () => Promise<Outco
     const directory = await mkdtemp(join(tmpdir(), "trustix-test-"));
     try {
       const file = join(directory, "report.json");
-      const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+      const reporters = ["--reporter=dot", "--reporter=json", `--outputFile.json=${file}`];
       const args = ["run", ...names.flatMap((name) => ["--project", name]), ...reporters];
       const { status, stdout, stderr } = await run("vitest", args);
       const report: Report | undefined = await readFile(file, "utf8").then(JSON.parse, () => undefined);
