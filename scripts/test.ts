@@ -45,7 +45,9 @@ function report(name: string, outcome: Exclude<Outcome, { kind: "absent" }>, dur
 
 process.chdir(ROOT);
 // Stages write into pipes and would take that, or CI, as their cue for colours.
-Object.assign(process.env, process.stdout.isTTY ? { FORCE_COLOR: "1" } : { NO_COLOR: "1", FORCE_COLOR: "0" });
+const wantsColour = process.stdout.isTTY && process.env.NO_COLOR === undefined;
+delete process.env.FORCE_COLOR;
+process.env[wantsColour ? "FORCE_COLOR" : "NO_COLOR"] = "1";
 process.env.PATH = [join(ROOT, "node_modules/.bin"), process.env.PATH].join(delimiter);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
