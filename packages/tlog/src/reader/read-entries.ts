@@ -9,6 +9,7 @@ import { TlogError } from "../errors.ts";
 import { defaultHasher } from "../hasher/default-hasher.ts";
 import type { Hasher } from "../hasher/hasher.ts";
 import { checkSize, type TreeHead } from "../merkle/tree-math.ts";
+import { decodeBundle } from "../tiles/bundle.ts";
 import { bundlePath, TILE_WIDTH } from "../tiles/tile.ts";
 import { hashInTile } from "../tiles/tile-hash.ts";
 import { fetchBundle, type TileSource } from "../tiles/tile-source.ts";
@@ -67,10 +68,10 @@ export async function* readEntries(options: ReadEntriesOptions): AsyncGenerator<
 
   const bundles = prefetch(bundlesFrom(from, size), concurrency, signal, async (bundle, loading) => ({
     ...bundle,
-    ...(await fetchBundle(source, bundle, loading)),
+    bytes: await fetchBundle(source, bundle, loading),
   }));
   const leaves = new Uint8Array(TILE_WIDTH * 32);
-  for await (const { index, width, bytes, entries } of bundles) {
+  for await (const { index, width, bytes } of bundles) {
     hasher.hashLeaves(bytes, 0, width, leaves, 0);
     const isProven =
       width === TILE_WIDTH
@@ -87,7 +88,7 @@ export async function* readEntries(options: ReadEntriesOptions): AsyncGenerator<
     const startIndex = Math.max(from, first);
     yield {
       startIndex,
-      entries: entries.slice(startIndex - first),
+      entries: decodeBundle(bytes, width).slice(startIndex - first),
       resume: { nextIndex: first + width, verified: checkpoint },
     };
   }

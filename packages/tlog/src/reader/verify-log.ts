@@ -49,11 +49,11 @@ export async function verifyLog(options: VerifyLogOptions): Promise<VerifiedCoun
   const verifier = new LogVerifier(checkpoint, source, hasher, signal);
   const concurrency = checkConcurrency(options.concurrency ?? 4);
   const rows = prefetch(leafTiles(size), concurrency, signal, async (tile, loading) => {
-    const [bundle, stored] = await Promise.all([
+    const [bytes, stored] = await Promise.all([
       fetchBundle(source, tile, loading),
       fetchTile(source, tile, loading),
     ]);
-    return { width: tile.width, bytes: bundle.bytes, stored };
+    return { width: tile.width, bytes, stored };
   });
   for await (const { width, bytes, stored } of rows) {
     await verifier.addBundle(bytes, width, stored);

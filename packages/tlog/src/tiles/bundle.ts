@@ -75,16 +75,15 @@ export function decodeBundle(bytes: Uint8Array, width: number): Uint8Array[] {
 }
 
 /**
- * Checks a bundle of exactly `width` entries and returns the byte offset of entry number `skip`, up to `width` for the
- * end.
+ * Checks a bundle of exactly `width` entries and returns how many bytes the first `count` of them take.
  * @throws TlogError BUNDLE_MALFORMED
  */
-export function scanBundle(bytes: Uint8Array, width: number, skip: number): number {
+export function scanBundle(bytes: Uint8Array, width: number, count: number): number {
   let at = 0;
   let offset = 0;
   for (let i = 0; i < width; i++) {
     at = entryEnd(bytes, at, i);
-    if (i + 1 === skip) offset = at;
+    if (i + 1 === count) offset = at;
   }
   checkEnd(bytes, at, width);
   return offset;

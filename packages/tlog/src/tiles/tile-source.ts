@@ -1,6 +1,6 @@
 /** Where tiles and bundles come from, and the rules for asking (c2sp.org/tlog-tiles, "Partial Tiles"). */
 import { TlogError } from "../errors.ts";
-import { decodeBundle, maxBundleBytes } from "./bundle.ts";
+import { maxBundleBytes, scanBundle } from "./bundle.ts";
 import { type BundleCoordinates, bundlePath, TILE_WIDTH, type TileCoordinates, tilePath } from "./tile.ts";
 
 /** Access to the files of one log, over the network or on disk. Nothing it returns is trusted. */
@@ -52,31 +52,30 @@ function checkTileLength(bytes: Uint8Array, expected: number, path: string): Uin
 }
 
 /**
- * Entries of a bundle, views of one buffer, of which nothing but the encoding is checked; `bytes` is their encoding.
- * A partial bundle that is gone is cut out of the full one.
+ * Bytes of a bundle of `width` entries, of which nothing but the encoding is checked. A partial bundle that is gone is
+ * cut out of the full one.
  * @throws TlogError BUNDLE_MALFORMED, RESOURCE_MISSING, FETCH_FAILED
  */
 export async function fetchBundle(
   source: TileSource,
   bundle: Omit<BundleCoordinates, "level">,
   signal: AbortSignal | undefined,
-): Promise<{ readonly bytes: Uint8Array; readonly entries: Uint8Array[] }> {
+): Promise<Uint8Array> {
   const { index, width } = bundle;
   const path = bundlePath(bundle);
   const bytes = await fetchBounded(source, path, maxBundleBytes(width), "BUNDLE_MALFORMED", signal);
-  if (bytes !== undefined) return { bytes, entries: decodeAt(path, bytes, width) };
+  if (bytes !== undefined) return firstEntries(path, bytes, width, width);
   if (width === TILE_WIDTH) throw missing(path);
   const fullPath = bundlePath({ index, width: TILE_WIDTH });
   const full = await fetchBounded(source, fullPath, maxBundleBytes(TILE_WIDTH), "BUNDLE_MALFORMED", signal);
   if (full === undefined) throw missing(path);
-  const entries = decodeAt(fullPath, full, TILE_WIDTH).slice(0, width);
-  const last = entries.at(-1)!;
-  return { bytes: full.subarray(0, last.byteOffset + last.length - full.byteOffset), entries };
+  return firstEntries(fullPath, full, TILE_WIDTH, width);
 }
 
-function decodeAt(path: string, bytes: Uint8Array, width: number): Uint8Array[] {
+/** Checks a bundle of `width` entries, and cuts it after the first `count`. */
+function firstEntries(path: string, bytes: Uint8Array, width: number, count: number): Uint8Array {
   try {
-    return decodeBundle(bytes, width);
+    return bytes.subarray(0, scanBundle(bytes, width, count));
   } catch (cause) {
     if (!(cause instanceof TlogError)) throw cause;
     throw new TlogError(cause.code, `${path}: ${cause.message}`, { cause, path });

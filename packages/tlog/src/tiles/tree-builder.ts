@@ -93,7 +93,7 @@ export class TreeBuilder {
     const width = partialWidth(0, size);
     if (width === 0) return new TreeBuilder(hasher, size, expectedRoot.slice(), edge, NOTHING);
     const coordinates = { index: Math.floor(size / TILE_WIDTH), width };
-    const { bytes } = await fetchBundle(source, coordinates, signal);
+    const bytes = await fetchBundle(source, coordinates, signal);
     const leaves = new Uint8Array(width * 32);
     hasher.hashLeaves(bytes, 0, width, leaves, 0);
     if (!equalBytes(leaves, edge[0]!)) {
