@@ -22,7 +22,7 @@ async function readBounded(body: AsyncIterable<Uint8Array> | null, maxBytes: num
     if (sizeBytes > maxBytes) throw new Error(`more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks);
+  return new Uint8Array(Buffer.concat(chunks));
 }
 
 function httpSource(prefix: string): TileSource {

@@ -11,6 +11,9 @@ import { nearest } from "./suggest.ts";
 /** Configuration files are small; a larger one is a mistake. */
 const MAX_CONFIG_BYTES = 1 << 20;
 
+/** What sockaddr_un holds on Linux. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
 type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}`
   ? `${Head}${Capitalize<CamelCase<Tail>>}`
   : S;
@@ -209,10 +212,16 @@ export function parseConfig(text: string, file: string): Config {
   const config = camel(parsed.data) as CamelKeys<RawConfig>;
   const here = dirname(file);
   const stateDir = resolve(here, config.node.stateDir);
+  const adminSocket = resolve(stateDir, config.node.adminSocket);
+  if (Buffer.byteLength(adminSocket) > MAX_SOCKET_PATH_BYTES) {
+    const key = ["node", "admin-socket"];
+    const message = `is longer than the ${MAX_SOCKET_PATH_BYTES} bytes of a unix socket's path: ${adminSocket}`;
+    throw new ConfigError(file, [{ line: locateKey(text, key), key: showKey(key), message }]);
+  }
   return {
     ...config,
     file,
-    node: { ...config.node, stateDir, adminSocket: resolve(stateDir, config.node.adminSocket) },
+    node: { ...config.node, stateDir, adminSocket },
     log: config.log.map((log) => ({ ...log, keyFile: resolve(here, log.keyFile) })),
     publish: { ...config.publish, spoolDir: resolve(stateDir, config.publish.spoolDir) },
     cache: {

@@ -10,7 +10,7 @@ export type Address =
   | { readonly kind: "systemd"; readonly name: string };
 
 function withUnit(text: string, units: Readonly<Record<string, number>>): number | undefined {
-  const match = /^(0|[1-9]\d{0,11})(\.\d{1,3})?([A-Za-z]{1,3})$/.exec(text);
+  const match = /^(0|[1-9]\d{0,15})(\.\d{1,3})?([A-Za-z]{1,3})$/.exec(text);
   const unit = match === null ? undefined : units[match[3] as string];
   if (match === null || unit === undefined) return undefined;
   const value = Math.round(Number(`${match[1]}${match[2] ?? ""}`) * unit);

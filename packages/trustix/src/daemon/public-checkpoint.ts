@@ -23,6 +23,6 @@ export function fetchPublicCheckpoint(publicUrl: string, fetcher: typeof fetch =
         throw new Error(`${publicUrl}checkpoint has more than ${MAX_NOTE_BYTES} bytes`);
       chunks.push(chunk);
     }
-    return Buffer.concat(chunks);
+    return new Uint8Array(Buffer.concat(chunks));
   };
 }

@@ -146,6 +146,13 @@ function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, what:
 
 function asTrustixError(error: unknown): TrustixError {
   if (error instanceof TrustixError) return error;
+  // Thrown by AbortSignal.timeout, or because the client went away or the daemon stops.
+  if (error instanceof DOMException) {
+    return new TrustixError("PUSHBACK", "not done in time", {
+      hint: "Ask again; what was taken is not taken twice.",
+      cause: error,
+    });
+  }
   // Fastify's own refusals carry a 4xx status: bad JSON, wrong content type, body too large.
   const { statusCode, message } = error as { statusCode?: number; message?: string };
   if (statusCode === 413)

@@ -1,0 +1,68 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { TokenFile } from "./tokens.ts";
+
+const NOW = new Date("2026-11-22T15:00:00Z");
+let directory: string;
+let path: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "trustix-tokens-"));
+  path = join(directory, "tokens.json");
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+const random = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
+
+test("a token opens until it is revoked, also for a process that read the file before", async () => {
+  const daemon = new TokenFile(path);
+  const command = new TokenFile(path);
+  expect(await daemon.list()).toEqual([]);
+  const first = await command.create("ci", random(1), NOW);
+  const second = await command.create("laptop", random(2), NOW);
+  expect(first.token).toMatch(/^trustix_[A-Za-z0-9_-]{43}$/);
+  expect(await daemon.authenticate(`Bearer ${first.token}`)).toEqual(first.record);
+  expect(await daemon.authenticate(`Bearer ${second.token}`)).toMatchObject({ name: "laptop" });
+  await command.revoke(first.record.id);
+  await expect(daemon.authenticate(`Bearer ${first.token}`)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  expect((await daemon.list()).map(({ name }) => name)).toEqual(["laptop"]);
+});
+
+test("the file holds no token", async () => {
+  const { token } = await new TokenFile(path).create("ci", random(7), NOW);
+  const text = await readFile(path, "utf8");
+  expect(text).not.toContain(token);
+  expect(text).not.toContain(token.slice("trustix_".length));
+  expect(text).not.toContain(Buffer.from(random(7)).toString("hex"));
+});
+
+test("anything else is refused", async () => {
+  const tokens = new TokenFile(path);
+  const { token, record } = await tokens.create("ci", random(3), NOW);
+  const wrong = [
+    undefined,
+    "",
+    token,
+    `bearer ${token}`,
+    `Bearer  ${token}`,
+    `Bearer ${token}x`,
+    `Bearer ${token.slice(0, -1)}A`,
+  ];
+  for (const header of [...wrong, `Bearer ${record.sha256}`, `Basic ${token}`, `Bearer ${"x".repeat(1e6)}`]) {
+    await expect(tokens.authenticate(header)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  }
+  await expect(tokens.revoke("00000000")).rejects.toMatchObject({ code: "NOT_FOUND" });
+  await expect(tokens.create("", random(4), NOW)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+});
+
+test.each(["", "{}", '{"version":2,"tokens":[]}', '{"version":1,"tokens":[{"id":"x"}]}', "[]"])(
+  "a file with %j lets nobody in",
+  async (text) => {
+    await writeFile(path, text);
+    await expect(new TokenFile(path).authenticate(`Bearer trustix_${"a".repeat(43)}`)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+    });
+  },
+);
