@@ -53,6 +53,17 @@ export default defineConfig({
         },
       },
       {
+        resolve,
+        ssr,
+        test: {
+          name: "e2e",
+          include: ["e2e/**/*.test.ts"],
+          pool: "forks",
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
         resolve: {
           ...resolve,
           alias: { "node:fs": join(import.meta.dirname, "scripts/test/browser-fs.ts") },
