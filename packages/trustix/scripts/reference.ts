@@ -1,31 +1,10 @@
 // Writes the generated pages of docs/reference/.
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { renderConfigReference, renderErrorReference } from "../src/config/reference.ts";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ROOT, referencePages } from "../src/config/reference-pages.ts";
 
-const ROOT = join(import.meta.dirname, "../../..");
-
-/** Every generated page: its path in the repository, and its text. */
-export async function referencePages(): Promise<ReadonlyMap<string, string>> {
-  const sources = await Promise.all(
-    [
-      ["The daemon and the command line", "trustix"],
-      ["Transparency logs (`@trustix/tlog`)", "tlog"],
-      ["Nix formats (`@trustix/nix`)", "nix"],
-    ].map(async ([title = "", name = ""]) => ({
-      title,
-      text: await readFile(join(ROOT, "packages", name, "src/errors.ts"), "utf8"),
-    })),
-  );
-  return new Map([
-    ["docs/reference/configuration.md", renderConfigReference()],
-    ["docs/reference/errors.md", renderErrorReference(sources)],
-  ]);
-}
-
-if (import.meta.main) {
-  for (const [path, text] of await referencePages()) {
-    await mkdir(join(ROOT, path, ".."), { recursive: true });
-    await writeFile(join(ROOT, path), text);
-  }
+for (const [page, text] of await referencePages()) {
+  const path = join(ROOT, page);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
 }

@@ -66,6 +66,16 @@ async function drain(archive: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const _ of archive);
 }
 
+/** An iteration of which the first step was taken already. */
+async function* resume<T>(
+  first: IteratorResult<T, void>,
+  rest: AsyncGenerator<T, void>,
+): AsyncGenerator<T, void> {
+  if (first.done) return;
+  yield first.value;
+  yield* rest;
+}
+
 /** The route of the binary cache, at `/`. */
 export function cacheRoute(options: CacheRouteOptions): Route {
   const { paths, damaged, dump } = options;
@@ -144,23 +154,29 @@ export function cacheRoute(options: CacheRouteOptions): Route {
       response.writeHead(200, headers).end();
       return;
     }
-    const isSound = await guarded(served, async () => {
-      if (info.narSize <= options.verifyBeforeSendBytes) await drain(verifiedNar(info, undefined, dump));
-      return true;
-    });
-    if (!isSound) {
-      sendStatus(request, response, 404, "the path is damaged or cannot be read");
-      return;
+    const archive = verifiedNar(info, range, dump);
+    try {
+      // Whatever goes wrong up to the first piece can still be answered.
+      const first = await guarded(served, async () => {
+        if (info.narSize <= options.verifyBeforeSendBytes) await drain(verifiedNar(info, undefined, dump));
+        return archive.next();
+      });
+      if (first === undefined) {
+        sendStatus(request, response, 404, "the path is damaged or cannot be read");
+        return;
+      }
+      response.writeHead(range === undefined ? 200 : 206, headers);
+      // An error from here on destroys the response, and the client sees that its download is incomplete.
+      await guarded(served, async () => {
+        const source = Readable.from(resume(first, archive), { objectMode: false });
+        if (isZstd) {
+          const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+          await pipeline(source, createZstdCompress({ params }), response);
+        } else await pipeline(source, response);
+      });
+    } finally {
+      await archive.return();
     }
-    response.writeHead(range === undefined ? 200 : 206, headers);
-    // An error in the middle destroys the response, and the client sees that its download is incomplete.
-    await guarded(served, async () => {
-      const archive = Readable.from(verifiedNar(info, range, dump), { objectMode: false });
-      if (isZstd) {
-        const params = { [constants.ZSTD_c_compressionLevel]: 1 };
-        await pipeline(archive, createZstdCompress({ params }), response);
-      } else await pipeline(archive, response);
-    });
   };
 
   const answer = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { referencePages } from "../../scripts/reference.ts";
 import { ConfigError, loadConfig, parseConfig } from "./load.ts";
 import { locateKey } from "./locate.ts";
+import { ROOT, referencePages } from "./reference-pages.ts";
 
 const FILE = "/etc/trustix/trustix.toml";
 
@@ -155,7 +155,7 @@ x = 6
 
 test("the committed reference pages are what the sources say", async () => {
   for (const [path, text] of await referencePages()) {
-    const committed = await readFile(join(import.meta.dirname, "../../../..", path), "utf8");
+    const committed = await readFile(join(ROOT, path), "utf8");
     expect(committed, `run: npm run reference -w trustix (${path})`).toBe(text);
   }
 });
