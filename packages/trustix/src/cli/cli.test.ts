@@ -154,6 +154,8 @@ test("init writes what config check accepts, keys for nobody else, and never ove
   }
   const check = await trustix(cwd, "config", "check", "--json");
   expect(JSON.parse(check.out)).toMatchObject({ logs: [{ name: "nix" }, { name: "raw" }] });
+  const vkey = await trustix(cwd, "config", "check", "--vkey", "nix");
+  expect(first.out).toContain(vkey.out.trim());
   const key = await readFile(join(cwd, "keys/nix.key"), "utf8");
   expect(await trustix(cwd, ...INIT)).toMatchObject({ status: 1 });
   expect(await trustix(cwd, "keygen", "log", "a/b", "keys/nix.key")).toMatchObject({ status: 1 });
