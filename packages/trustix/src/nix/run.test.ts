@@ -103,4 +103,11 @@ describe("streamNixLines", () => {
       break;
     }
   });
+
+  it("leaves no timer behind when the command ends before its output is read", async () => {
+    for await (const _ of streamNixLines(sh("echo a; sleep 0.1; echo b"), 1000)) {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect(process.getActiveResourcesInfo()).not.toContain("Timeout");
+  });
 });

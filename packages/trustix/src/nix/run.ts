@@ -119,7 +119,12 @@ function start(command: NixCommand): Running {
   command.signal?.addEventListener("abort", onAbort, { once: true });
   const onSilence = (): void =>
     stop(new TrustixError("NIX_UNAVAILABLE", `${describe(command)} was silent for ${command.timeoutMs} ms`));
-  let timer = setTimeout(onSilence, command.timeoutMs);
+  let isOver = false;
+  let timer: NodeJS.Timeout | undefined;
+  const awaitOutput = (): void => {
+    if (!isOver) timer = setTimeout(onSilence, command.timeoutMs);
+  };
+  awaitOutput();
 
   let stderr = Buffer.alloc(0);
   child.stderr?.on("data", (chunk: Buffer) => {
@@ -134,6 +139,7 @@ function start(command: NixCommand): Running {
       else reject(new TrustixError("NIX_UNAVAILABLE", `${describe(command)} was killed by ${signal}`));
     });
   }).finally(() => {
+    isOver = true;
     clearTimeout(timer);
     command.signal?.removeEventListener("abort", onAbort);
   });
@@ -155,7 +161,7 @@ function start(command: NixCommand): Running {
           break;
         }
         yield chunk;
-        timer = setTimeout(onSilence, command.timeoutMs);
+        awaitOutput();
       }
     },
     end: async () => ({ exitCode: await ended, stderr: stderr.toString("utf8") }),
