@@ -23,7 +23,7 @@ export async function verifyGrowth(
     throw new TlogError("ROLLBACK", `the log went back from size ${older.size} to size ${newer.size}`);
   }
   let root = newer.root;
-  if (older.size === 0) root = emptyRoot();
+  if (older.size === 0 && newer.size > 0) root = emptyRoot();
   else if (older.size < newer.size) root = await subtreeHash(0, older.size, hashes, options);
   if (!equalBytes(root, older.root)) {
     throw new TlogError(

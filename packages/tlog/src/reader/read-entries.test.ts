@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { MemoryLog, sampleEntries } from "../tiles/memory-log.test.util.ts";
 import type { TileSource } from "../tiles/tile-source.ts";
 import { TreeBuilder } from "../tiles/tree-builder.ts";
+import { VerifiedTiles } from "../tiles/verified-tiles.ts";
+import { verifyGrowth } from "./growth.ts";
 import { type EntryChunk, type ReadEntriesOptions, readEntries } from "./read-entries.ts";
 import { formatResumePoint, parseResumePoint, type ResumePoint } from "./resume-point.ts";
 
@@ -32,6 +34,17 @@ function copyOf(source: MemoryLog): MemoryLog {
   for (const [path, bytes] of source.files) copy.files.set(path, bytes);
   return copy;
 }
+
+test("the empty tree has one root", async () => {
+  const forged = { size: 0, root: last.root };
+  await expect(read({ checkpoint: forged })).rejects.toThrowError(code("ROOT_MISMATCH"));
+  expect(() => new VerifiedTiles({ checkpoint: forged, source: log })).toThrowError(code("ROOT_MISMATCH"));
+  const hashes = new VerifiedTiles({ checkpoint: last, source: log });
+  await expect(verifyGrowth(HEADS[0]!, forged, hashes)).rejects.toThrowError(code("FORK"));
+  await expect(verifyGrowth(forged, last, hashes)).rejects.toThrowError(code("FORK"));
+  await verifyGrowth(HEADS[0]!, HEADS[0]!, hashes);
+  await verifyGrowth(HEADS[0]!, last, hashes);
+});
 
 test("yields exactly the entries, from any index, in every tree", async () => {
   for (const checkpoint of HEADS) {

@@ -106,8 +106,9 @@ export function tileLevels(size: number): number {
  * @throws TlogError RANGE_INVALID if the tree has no such tile
  */
 export function tileAt(level: number, index: number, size: number): TileCoordinates {
+  checkSize(size);
   const width = Math.min(hashesAtLevel(level, size) - index * TILE_WIDTH, TILE_WIDTH);
-  if (width < 1) {
+  if (!Number.isSafeInteger(level) || level < 0 || !Number.isSafeInteger(index) || index < 0 || width < 1) {
     throw new TlogError("RANGE_INVALID", `a tree of size ${size} has no tile ${index} at level ${level}`);
   }
   return { level, index, width };

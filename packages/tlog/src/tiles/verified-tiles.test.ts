@@ -144,6 +144,18 @@ test("nodes and tiles outside the tree are refused", async () => {
   const tiles = new VerifiedTiles({ checkpoint, source: log });
   await expect(tiles.readHashes([{ level: 0, index: SIZE }])).rejects.toThrowError(code("RANGE_INVALID"));
   await expect(tiles.readHashes([{ level: 17, index: 0 }])).rejects.toThrowError(code("RANGE_INVALID"));
-  await expect(tiles.readTile(0, 274)).rejects.toThrowError(code("RANGE_INVALID"));
+  for (const [level, index] of [
+    [0, 274],
+    [0, -1],
+    [0, 0.5],
+    [-1, 0],
+    [0.5, 0],
+    [Number.NaN, 0],
+    [0, Number.NaN],
+  ] as const) {
+    await expect(tiles.readTile(level, index)).rejects.toThrowError(code("RANGE_INVALID"));
+    if (index === 274) continue;
+    await expect(tiles.readHashes([{ level, index }])).rejects.toThrowError(code("RANGE_INVALID"));
+  }
   expect((await tiles.readTile(0, 273)).length).toBe(112 * 32);
 });

@@ -10,6 +10,7 @@ import { equalBytes } from "../encoding.ts";
 import { TlogError } from "../errors.ts";
 import { defaultHasher } from "../hasher/default-hasher.ts";
 import type { Hasher } from "../hasher/hasher.ts";
+import { emptyRoot } from "../merkle/hash.ts";
 import type { HashSource, ReadOptions } from "../merkle/prove.ts";
 import { checkSize, type TreeHead, type TreeNode } from "../merkle/tree-math.ts";
 import { fetchEdge, rootOfEdge } from "./edge.ts";
@@ -43,9 +44,16 @@ export class VerifiedTiles implements HashSource {
   readonly #cache = new Map<string, Uint8Array>();
   #edge: readonly Uint8Array[] | undefined;
 
-  /** @throws TlogError RANGE_INVALID if the size of the checkpoint is out of range */
+  /**
+   * @throws TlogError RANGE_INVALID if the size of the checkpoint is out of range; ROOT_MISMATCH if the tree is empty
+   *   and its root is not that of the empty tree, which no tile could show
+   */
   constructor(options: VerifiedTilesOptions) {
-    checkSize(options.checkpoint.size);
+    const { size, root } = options.checkpoint;
+    checkSize(size);
+    if (size === 0 && !equalBytes(root, emptyRoot())) {
+      throw new TlogError("ROOT_MISMATCH", "the root of the empty tree is the hash of nothing");
+    }
     this.#checkpoint = options.checkpoint;
     this.#source = options.source;
     this.#hasher = options.hasher ?? defaultHasher();
@@ -59,7 +67,8 @@ export class VerifiedTiles implements HashSource {
    */
   async readHashes(nodes: readonly TreeNode[], options: ReadOptions = {}): Promise<Uint8Array[]> {
     for (const { level, index } of nodes) {
-      if ((index + 1) * 2 ** level > this.#checkpoint.size) {
+      const isNode = Number.isSafeInteger(level) && level >= 0 && Number.isSafeInteger(index) && index >= 0;
+      if (!isNode || (index + 1) * 2 ** level > this.#checkpoint.size) {
         throw new TlogError("RANGE_INVALID", `node ${index} at level ${level} is not within the tree`);
       }
     }
