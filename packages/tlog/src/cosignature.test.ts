@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { signCheckpoint } from "./checkpoint.ts";
 import { cosignatureTimestamp, createCosignatureVerifier, createCosigner } from "./cosignature.ts";
 import { encodeUtf8 } from "./encoding.ts";
-import { createPrivateKey, createSigner, createVerifier } from "./keys.ts";
-import { openNote, parseNote, signNote } from "./note.ts";
+import { createPrivateKey, createSigner, createVerifier, createVerifierKey } from "./keys.ts";
+import { formatSignatureLines, openNote, parseNote, signNote } from "./note.ts";
 import { openCheckpoint } from "./open-checkpoint.ts";
 import { errorCode, readVectors } from "./vectors.test.util.ts";
 
@@ -60,6 +60,14 @@ describe("a witness", async () => {
     expect((await openCheckpoint(again, trust)).cosignatures).toEqual([
       { key: witness.key, timestamp: 1234 },
     ]);
+  });
+
+  test("is not two under two names, though its cosignature can be copied to the second", async () => {
+    const second = createVerifierKey("w2.example", 4, witness.key.publicKey);
+    const [, copied] = parseNote(cosigned).signatures;
+    const twice = cosigned + formatSignatureLines([{ ...copied!, name: second.name, id: second.id }]);
+    const witnesses = [...trust.witnesses, createCosignatureVerifier(second)];
+    expect(await errorCode(() => openCheckpoint(twice, { ...trust, witnesses }))).toBe("KEY_AMBIGUOUS");
   });
 
   test("any changed byte is rejected, or the cosignature is gone", async () => {

@@ -22,7 +22,7 @@ export type TlogErrorCode =
   | "KEY_MALFORMED"
   /** A key is of a signature type that is not implemented, or that does not fit the use (or the platform). */
   | "KEY_UNSUPPORTED"
-  /** Two keys of one list share a (name, id) pair, so that a signature line would not name one of them. */
+  /** Two keys of one list share name and id, so that a line would not name one of them; or two witnesses are one key. */
   | "KEY_AMBIGUOUS"
   /** A checkpoint's text does not follow the tlog-checkpoint grammar. */
   | "CHECKPOINT_MALFORMED"

@@ -1,6 +1,7 @@
 /** Verification of a checkpoint note: the right log, its signature, and the cosignatures of known witnesses. */
 import { type Checkpoint, parseCheckpoint } from "./checkpoint.ts";
 import { cosignatureTimestamp } from "./cosignature.ts";
+import { encodeHex } from "./encoding.ts";
 import { TlogError } from "./errors.ts";
 import type { KeyVerifier, VerifierKey } from "./keys.ts";
 import { type Note, type NoteLimits, type NoteVerifier, openNote, parseNote } from "./note.ts";
@@ -35,7 +36,8 @@ export interface VerifiedCheckpoint {
  * Parses and verifies a checkpoint note.
  * @param input the bytes or text of the note, or the parsed note
  * @throws TlogError CHECKPOINT_MALFORMED, ORIGIN_MISMATCH; NOTE_UNSIGNED if no key of the log has signed;
- *   SIGNATURE_INVALID if a known key, of the log or a witness, has a false signature; and those of `parseNote`
+ *   SIGNATURE_INVALID if a known key, of the log or a witness, has a false signature; KEY_AMBIGUOUS if two witnesses
+ *   share a public key; and those of `parseNote`
  */
 export async function openCheckpoint(
   input: Note | Uint8Array | string,
@@ -51,6 +53,13 @@ export async function openCheckpoint(
     );
   }
   const witnesses = trust.witnesses ?? [];
+  // A cosignature does not cover its witness's name: under a second name anyone can write it down again.
+  if (new Set(witnesses.map(({ key }) => encodeHex(key.publicKey))).size !== witnesses.length) {
+    throw new TlogError(
+      "KEY_AMBIGUOUS",
+      "two witnesses share a public key, so one would count twice; remove one",
+    );
+  }
   const { verified } = await openNote<NoteVerifier | KeyVerifier>(note, [...trust.logs, ...witnesses]);
   const signers = new Map(verified.map(({ verifier, signature }) => [verifier, signature]));
   if (!trust.logs.some((log) => signers.has(log))) {
