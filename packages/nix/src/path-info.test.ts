@@ -81,6 +81,12 @@ describe("nix path-info --json", () => {
     expect(parsePathInfoJson("{}")).toEqual({ valid: [], missing: [] });
   });
 
+  it("refuses a version that has no text", () => {
+    for (const version of ['{"toString":1,"valueOf":1}', `${"[".repeat(100_000)}${"]".repeat(100_000)}`]) {
+      expectNixError(() => parsePathInfoJson(`{"version":${version},"info":{}}`), "PATH_INFO_INVALID");
+    }
+  });
+
   it("never fails with anything but a NixError", () => {
     const documents = vectors.shapes.map(({ json }) => fc.constant(JSON.stringify(json)));
     fc.assert(

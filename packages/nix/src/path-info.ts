@@ -166,8 +166,10 @@ function* entriesOf(document: unknown, storeDir: string): Generator<readonly [un
     return;
   }
   const { version, storeDir: named = storeDir, info } = document;
-  if (version !== 2 && version !== 3)
-    throw invalid(`unknown version ${quote(String(version))}; 2 and 3 are known`);
+  if (version !== 2 && version !== 3) {
+    const found = typeof version === "number" ? version : "that is no number";
+    throw invalid(`unknown version ${found}; 2 and 3 are known`);
+  }
   if (named !== storeDir) throw invalid(`facts of another store directory than ${storeDir}`);
   if (!isObject(info)) throw invalid("info is not an object");
   yield* Object.entries(info);
