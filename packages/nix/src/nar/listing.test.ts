@@ -148,6 +148,11 @@ describe("listings", () => {
     expect(await codeOf(() => parseNarListing(text, { maxNodes: 8 }))).toBe("NAR_LIMIT");
     expect(await codeOf(() => parseNarListing(text, { maxNodes: 9 }))).toBe("accepted");
     expect(await codeOf(() => listNar(encodeNar(tree), { maxNodes: 8 }))).toBe("NAR_LIMIT");
+    // Counted before they are looked at: a short name costs the server 5 bytes, and us a node.
+    const names = Array.from({ length: 9 }, (_, i) => `"${i}":0`).join();
+    const wide = root(`{"type":"directory","entries":{${names}}}`);
+    expect(await codeOf(() => parseNarListing(wide, { maxNodes: 9 }))).toBe("NAR_LIMIT");
+    expect(await codeOf(() => parseNarListing(wide, { maxNodes: 10 }))).toBe("NAR_LISTING_INVALID");
     expect(await codeOf(() => parseNarListing(text, { maxLength: text.length - 1 }))).toBe("TOO_LARGE");
   });
 });

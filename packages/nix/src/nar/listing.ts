@@ -221,9 +221,10 @@ export function parseNarListing(json: string | Uint8Array, limits?: NarListingLi
     readonly into: typeof names;
     readonly depth: number;
   }[] = [{ value: top.root, name: "", into: names, depth: 0 }];
+  /** Nodes taken off `todo`. What is on it counts too, before anything is made for it. */
   let nodes = 0;
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
-    if (++nodes > maxNodes) throw new NixError("NAR_LIMIT", `listing has more than ${maxNodes} nodes`);
+    nodes++;
     if (next.depth > defaultNarLimits.maxDepth) {
       throw new NixError("NAR_LIMIT", `listing nests deeper than ${defaultNarLimits.maxDepth} directories`);
     }
@@ -233,13 +234,17 @@ export function parseNarListing(json: string | Uint8Array, limits?: NarListingLi
       continue;
     }
     const entries = new Map<string, NarListingNode>();
-    next.into.set(next.name, { type: "directory", entries });
+    const directory: NarListingNode = { type: "directory", entries };
+    next.into.set(next.name, directory);
     const children = Object.entries(objectOf(node.entries, `entries of ${quote(next.name)}`));
+    if (nodes + todo.length + children.length > maxNodes) {
+      throw new NixError("NAR_LIMIT", `listing has more than ${maxNodes} nodes`);
+    }
     for (const [name] of children) checkText(name, "NAR_NAME_INVALID");
     children.sort(([a], [b]) => compareCodePoints(a, b));
     // The map keeps the order in which names are first set; children are worked off later, from the end.
     for (const [name, child] of children) {
-      entries.set(name, { type: "directory", entries: new Map() });
+      entries.set(name, directory);
       todo.push({ value: child, name, into: entries, depth: next.depth + 1 });
     }
   }
