@@ -110,8 +110,12 @@ export function parseHashJson(value: unknown, algorithm?: HashAlgorithm): Hash {
   throw invalid(format, "unknown hash format");
 }
 
-/** A hash as text, with its algorithm. Canonical in Nix's own files is `nix32`. */
+/**
+ * A hash as text, with its algorithm. Canonical in Nix's own files is `nix32`.
+ * @throws NixError `HASH_INVALID` when there are not as many bytes as the algorithm has
+ */
 export function formatHash(hash: Hash, spelling: HashSpelling = "nix32"): string {
+  sized(hash.algorithm, hash.bytes, "");
   switch (spelling) {
     case "nix32":
       return `${hash.algorithm}:${encodeNix32(hash.bytes)}`;

@@ -159,6 +159,21 @@ describe("signatures", () => {
     );
   });
 
+  it("are not written when they could not be read again", () => {
+    const bytes = new Uint8Array(64);
+    for (const wrong of [
+      { keyName: "", bytes },
+      { keyName: "a\nSig: b", bytes },
+      { keyName: "a:b", bytes },
+      { keyName: "a".repeat(1000), bytes },
+      { keyName: "a", bytes: bytes.slice(1) },
+    ]) {
+      expectNixError(() => formatSignature(wrong), "SIGNATURE_INVALID");
+      expectNixError(() => formatPublicKey({ name: wrong.keyName, bytes: wrong.bytes }), "KEY_INVALID");
+    }
+    expectNixError(() => formatSecretKey({ name: "a", seed: bytes, publicBytes: bytes }), "KEY_INVALID");
+  });
+
   it("count once a key, by name and bytes", async () => {
     const other = await createSigner(await generateKey(verifier.publicKey.name, new Uint8Array(32).fill(1)));
     const otherVerifier = await createVerifier(other.publicKey);
@@ -173,6 +188,10 @@ describe("signatures", () => {
       signer.publicKey,
       other.publicKey,
     ]);
+    const alias = await createVerifier({ ...signer.publicKey, name: "alias-1" });
+    const copied = { ...mine, keyName: "alias-1" };
+    expect(await findSigners("x", [copied, mine], [verifier, alias, verifier])).toEqual([signer.publicKey]);
+    expect(await findSigners("x", [copied], [verifier, alias])).toEqual([alias.publicKey]);
     expect(await findSigners("x", [theirs, mine], [verifier])).toEqual([signer.publicKey]);
     expect(await findSigners("x", [strange], trusted)).toEqual([]);
     expect(await findSigners("x", [{ ...strange, keyName: mine.keyName }], trusted)).toEqual([]);

@@ -81,6 +81,21 @@ function parseNamed(text: string, sizeBytes: number, code: NixErrorCode, what: s
   return { name, bytes };
 }
 
+/** Inverse of `parseNamed`: what it would refuse is not written. */
+function formatNamed(
+  name: string,
+  bytes: Uint8Array,
+  sizeBytes: number,
+  code: NixErrorCode,
+  what: string,
+): string {
+  const text = `${name}:${encodeBase64(bytes)}`;
+  if (!isKeyName(name) || bytes.length !== sizeBytes || text.length > MAX_LENGTH) {
+    throw new NixError(code, `a ${what} has a name of printable ASCII without space, and ${sizeBytes} bytes`);
+  }
+  return text;
+}
+
 /**
  * A public key `name:base64`, as in `trusted-public-keys` or a key file (white space around it is dropped).
  * @throws NixError `KEY_INVALID`
@@ -89,9 +104,12 @@ export function parsePublicKey(text: string): PublicKey {
   return parseNamed(text.trim(), 32, "KEY_INVALID", "public key");
 }
 
-/** `name:base64` of a public key, without a newline. */
+/**
+ * `name:base64` of a public key, without a newline.
+ * @throws NixError `KEY_INVALID` for a name or length that cannot be a key's
+ */
 export function formatPublicKey(key: PublicKey): string {
-  return `${key.name}:${encodeBase64(key.bytes)}`;
+  return formatNamed(key.name, key.bytes, 32, "KEY_INVALID", "public key");
 }
 
 /**
@@ -103,9 +121,12 @@ export function parseSecretKey(text: string): SecretKey {
   return { name, seed: bytes.slice(0, 32), publicBytes: bytes.slice(32) };
 }
 
-/** `name:base64` of a secret key, without a newline. */
+/**
+ * `name:base64` of a secret key, without a newline.
+ * @throws NixError `KEY_INVALID` for a name or length that cannot be a key's
+ */
 export function formatSecretKey(key: SecretKey): string {
-  return `${key.name}:${encodeBase64(concatBytes(key.seed, key.publicBytes))}`;
+  return formatNamed(key.name, concatBytes(key.seed, key.publicBytes), 64, "KEY_INVALID", "secret key");
 }
 
 /** The public half of a secret key. */
@@ -122,9 +143,12 @@ export function parseSignature(text: string): Signature {
   return { keyName: name, bytes };
 }
 
-/** `name:base64` of a signature. */
+/**
+ * `name:base64` of a signature.
+ * @throws NixError `SIGNATURE_INVALID` for a name or length that cannot be a signature's
+ */
 export function formatSignature(signature: Signature): string {
-  return `${signature.keyName}:${encodeBase64(signature.bytes)}`;
+  return formatNamed(signature.keyName, signature.bytes, 64, "SIGNATURE_INVALID", "signature");
 }
 
 /** WebCrypto's types exclude shared memory, which no key or signature of ours is in. */
@@ -196,9 +220,11 @@ export async function createVerifier(publicKey: PublicKey): Promise<Verifier> {
 }
 
 /**
- * The keys that signed a text, each once whatever the number of its signatures. Signatures by other names are
- * ignored; so are wrong ones, which costs one check each: bound their number before.
- * @param verifiers trusted keys; two may share a name, as when a key is rotated in place
+ * The keys that signed a text, each once whatever the number of its signatures and names: a signature does not cover
+ * its name, so anyone can copy it to another name of the same key. Signatures by other names are ignored; so are wrong
+ * ones, which costs one check each: bound their number before.
+ * @param verifiers trusted keys; two may share a name, as when a key is rotated in place. Of one key under several names
+ * the first that signed is returned
  */
 export async function findSigners(
   text: string,
@@ -207,6 +233,7 @@ export async function findSigners(
 ): Promise<readonly PublicKey[]> {
   const signers: PublicKey[] = [];
   for (const verifier of verifiers) {
+    if (signers.some(({ bytes }) => equalBytes(bytes, verifier.publicKey.bytes))) continue;
     for (const signature of signatures) {
       if (signature.keyName !== verifier.publicKey.name) continue;
       if (await verifier.isValid(text, signature)) {

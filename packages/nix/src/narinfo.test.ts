@@ -120,9 +120,15 @@ describe("narinfo", () => {
       { compression: "xz\r" },
       { narSize: 0 },
       { narHash: parseHash("0".repeat(40), "sha1") },
+      { fileSize: -1 },
+      { fileSize: Number.NaN },
     ]) {
       expectNixError(() => formatNarInfo({ ...info, ...wrong }), "NARINFO_INVALID");
     }
+    const signatures = [{ keyName: "a\nURL: nar/y", bytes: new Uint8Array(64) }];
+    expectNixError(() => formatNarInfo({ ...info, signatures }), "SIGNATURE_INVALID");
+    const narHash = { algorithm: "sha256", bytes: new Uint8Array(31) } as const;
+    expectNixError(() => formatNarInfo({ ...info, narHash }), "HASH_INVALID");
   });
 
   it("never fails with anything but a NixError, and formats to something that parses equal", () => {

@@ -2,9 +2,9 @@
  * narinfo: the text a binary cache serves at `/<hash part>.narinfo`, as Nix's nar-info.cc reads and writes it.
  *
  * Strict where Nix is (required fields, exactly ": " after a key, a final newline, base names in References),
- * tolerant where Nix is (unknown keys, any order, any hash spelling, missing Compression meaning bzip2). Stricter on
- * purpose: a repeated field is refused instead of one of the two winning, and text that cannot be parsed never comes
- * out of `formatNarInfo` again. Runs in browsers.
+ * tolerant where Nix is (unknown keys, any order, any hash spelling, missing Compression meaning bzip2, empty
+ * References or CA before the real ones). Stricter on purpose: a repeated field is refused instead of one of the two
+ * winning, and text that cannot be parsed never comes out of `formatNarInfo` again. Runs in browsers.
  */
 
 import { type ContentAddress, formatContentAddress, parseContentAddress } from "./content-address.ts";
@@ -244,14 +244,18 @@ function word(value: string, key: string): string {
 
 /**
  * A narinfo in Nix's own order, hashes in nix32. What is absent has no line, except References, which is always there.
- * @throws NixError `NARINFO_INVALID` when URL or Compression would break the line format, or NarHash is not sha256
+ * @throws NixError `NARINFO_INVALID` when URL or Compression would break the line format, NarHash is not sha256, or a
+ * size is none; `HASH_INVALID`, `SIGNATURE_INVALID` for those that could not be parsed again
  */
 export function formatNarInfo(info: NarInfo): string {
   if (info.narHash.algorithm !== "sha256") throw invalid("NarHash is not sha256");
   if (!Number.isSafeInteger(info.narSize) || info.narSize < 1) throw invalid("NarSize is not at least 1");
   let text = `StorePath: ${info.storePath}\nURL: ${word(info.url, "URL")}\nCompression: ${word(info.compression, "Compression")}\n`;
   if (info.fileHash !== undefined) text += `FileHash: ${formatHash(info.fileHash)}\n`;
-  if (info.fileSize !== undefined) text += `FileSize: ${info.fileSize}\n`;
+  if (info.fileSize !== undefined) {
+    if (!Number.isSafeInteger(info.fileSize) || info.fileSize < 0) throw invalid("FileSize is not a size");
+    text += `FileSize: ${info.fileSize}\n`;
+  }
   text += `NarHash: ${formatHash(info.narHash)}\nNarSize: ${info.narSize}\nReferences: `;
   const references = sortReferences(info.references);
   for (let i = 0; i < references.length; i++) text += (i === 0 ? "" : " ") + baseNameOf(references[i]!);

@@ -149,13 +149,21 @@ function isKind(text: string): text is NixClaimKind {
   return text === "built" || text === "rebuilt" || text === "imported";
 }
 
+function signatureText(signature: Signature): string {
+  try {
+    return formatSignature(signature);
+  } catch (cause) {
+    throw entryInvalid("a signature cannot be written", cause);
+  }
+}
+
 function attributeLines(entry: NixAttributes): Attribute[] {
   const lines: Attribute[] = [];
   const { deriver, system, kind, signatures = [], extensions = [] } = entry;
   if (deriver !== undefined) lines.push({ name: "deriver", value: baseNameOf(deriver) });
   if (system !== undefined) lines.push({ name: "system", value: system });
   if (kind !== undefined) lines.push({ name: "kind", value: kind });
-  const texts = new Set(signatures.map(formatSignature));
+  const texts = new Set(signatures.map(signatureText));
   for (const value of [...texts].sort()) lines.push({ name: "sig", value });
   for (const extension of extensions) {
     if (rankOf(extension.name) !== EXTENSION_RANK) throw entryInvalid(`${extension.name} is no extension`);

@@ -13,7 +13,14 @@
  */
 
 import { decodeHex, decodeUtf8, encodeHex, encodeUtf8 } from "../encoding.ts";
-import { decodeEntry, encodeEntry, entryInvalid, mapKey, type Protocol } from "./protocol.ts";
+import {
+  decodeEntry,
+  encodeEntry,
+  entryInvalid,
+  MAX_ENTRY_SIZE_BYTES,
+  mapKey,
+  type Protocol,
+} from "./protocol.ts";
 
 /** A claim of protocol `raw`. */
 export interface RawClaim {
@@ -71,6 +78,7 @@ export function formatRawStatement({ key, value }: RawClaim): string {
  * @throws NixError `ENTRY_INVALID`
  */
 export function parseRawStatement(text: string): RawClaim {
+  if (text.length > MAX_ENTRY_SIZE_BYTES) throw entryInvalid("a statement is longer than an entry can be");
   const space = text.indexOf(" ", 2);
   if (!/^1 [ -~]+$/.test(text) || space < 0) throw entryInvalid("a statement is: 1 <key> <value>");
   const key = parseField(text.slice(2, space), KEY_FLOOR);
