@@ -48,6 +48,16 @@ export type TrustixErrorCode =
   | "VERIFY_FAILED"
   /** A store path's contents on disk do not have the hash that Nix registered for them. */
   | "CONTENT_MISMATCH"
+  /** Bytes from a cache are not the NAR that was stated: wrong hash or size, or they cannot be decompressed. */
+  | "NAR_MISMATCH"
+  /** Another node cannot be reached or is too slow: no address, refused, reset, timed out, or HTTP 5xx. Worth another try. */
+  | "PEER_UNREACHABLE"
+  /** Another node answers what no honest one would: too many bytes, endless redirects, an unknown encoding or status. */
+  | "PEER_MISBEHAVED"
+  /** A log shows a smaller tree than it signed before. Both notes are kept. */
+  | "LOG_ROLLED_BACK"
+  /** A file of evidence is malformed, or does not prove what it says. */
+  | "EVIDENCE_INVALID"
   /** A defect of this program; the daemon's log has the details (HTTP 500). */
   | "INTERNAL"
   /** The local Nix could not be asked: not installed, its daemon is down, or it took too long. Worth another try. */

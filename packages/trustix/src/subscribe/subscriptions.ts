@@ -1,0 +1,255 @@
+// All that a node listens to: mirrored logs and signed caches, and what they say of a path.
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { DEFAULT_STORE_DIR, isHashPart, mapKey, rawMapKey } from "@trustix/nix";
+import { encodeUtf8 } from "@trustix/tlog";
+import { TrustixError } from "../errors.ts";
+import { HttpClient } from "../http/http-client.ts";
+import { openPeer } from "../http/peer.ts";
+import { DurableFiles } from "../store/durable-files.ts";
+import { type FileSystem, nodeFileSystem } from "../store/file-system.ts";
+import type { Answer, SubscriptionAnswer } from "../votes/vote.ts";
+import { ClaimStore, type StoredClaim } from "./claim-store.ts";
+import type { Evidence } from "./evidence.ts";
+import { LogMirror, type LogStatus, type Sleep } from "./log-mirror.ts";
+import {
+  type CacheLimits,
+  type CacheSubscription,
+  defaultCacheLimits,
+  defaultMirrorLimits,
+  type LogSubscription,
+  type MirrorLimits,
+} from "./options.ts";
+import { type CacheStatus, SignedCache } from "./signed-cache.ts";
+
+/** What is asked about. */
+export type Subject =
+  /** A store path by its hash part, and by its name where that is known: a statement about another name is no answer. */
+  | { readonly protocol: "nix"; readonly hashPart: string; readonly name?: string }
+  | { readonly protocol: "raw"; readonly key: Uint8Array };
+
+/** How long an answer may take. */
+export interface AskOptions {
+  /** Caches that have not answered after so long are `unreachable`. Default 2 s. Logs answer at once. */
+  readonly budgetMs?: number;
+  /** Ends the waiting: caches that have not answered yet are `unreachable`. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a node listens to, and where it keeps what it heard. */
+export interface SubscriptionsOptions {
+  /** For the index and the evidence; made when it is missing, its parent is not. */
+  readonly directory: string;
+  readonly logs?: readonly LogSubscription[];
+  readonly caches?: readonly CacheSubscription[];
+  /** Default `/nix/store`. */
+  readonly storeDir?: string;
+  readonly mirrorLimits?: Partial<MirrorLimits>;
+  readonly cacheLimits?: Partial<CacheLimits>;
+}
+
+/** What the outside world is, for tests to replace. */
+export interface SubscriptionsDeps {
+  /** Makes all requests. Default: one with the default bounds, closed with the subscriptions. */
+  readonly client?: HttpClient;
+  readonly fs?: FileSystem;
+  /** Milliseconds since 1970. Default `Date.now`. */
+  readonly now?: () => number;
+  readonly sleep?: Sleep;
+  /** From 0 up to 1. Default `Math.random`; nothing secret depends on it. */
+  readonly random?: () => number;
+}
+
+/** The state of one subscription. */
+export type SubscriptionStatus = LogStatus | CacheStatus;
+
+const DEFAULT_BUDGET_MS = 2000;
+
+/** The subscriptions of a node. Each log is followed in a loop of its own, from `open` to disposal. */
+export class Subscriptions implements AsyncDisposable {
+  readonly #store: ClaimStore;
+  readonly #logs: readonly LogMirror[];
+  readonly #caches: readonly SignedCache[];
+  readonly #ownClient: HttpClient | undefined;
+  readonly #stop = new AbortController();
+  readonly #loops: Promise<unknown>;
+
+  private constructor(
+    store: ClaimStore,
+    logs: readonly LogMirror[],
+    caches: readonly SignedCache[],
+    ownClient: HttpClient | undefined,
+  ) {
+    this.#store = store;
+    this.#logs = logs;
+    this.#caches = caches;
+    this.#ownClient = ownClient;
+    this.#loops = Promise.all(logs.map((log) => log.run(this.#stop.signal)));
+  }
+
+  /**
+   * Opens what was stored, answers from it at once, and begins to follow the logs.
+   *
+   * Throws `INVALID_ARGUMENT` for names that are not unique, and for unusable addresses, keys and policies; and what
+   * `ClaimStore.open` throws.
+   */
+  static async open(options: SubscriptionsOptions, deps: SubscriptionsDeps = {}): Promise<Subscriptions> {
+    const { directory, logs = [], caches = [], storeDir = DEFAULT_STORE_DIR } = options;
+    checkUnique([...logs, ...caches].map(({ name }) => name));
+    checkUnique(logs.map(({ origin, key, protocol = "nix" }) => `log ${origin} ${key} ${protocol}`));
+    const { fs = nodeFileSystem, now = Date.now, random = Math.random, sleep = defaultSleep } = deps;
+    await mkdir(directory, { recursive: false }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST")
+        throw new TrustixError("STORAGE_FAILED", `cannot make ${directory}`, { cause: error });
+    });
+    const client = deps.client ?? new HttpClient();
+    const ownClient = deps.client === undefined ? client : undefined;
+    const store = ClaimStore.open(join(directory, "claims.db"));
+    try {
+      const common = { storeDir, now, random };
+      const mirrorDeps = {
+        ...common,
+        store,
+        files: new DurableFiles(fs, directory),
+        evidenceDirectory: join(directory, "evidence"),
+        limits: { ...defaultMirrorLimits, ...options.mirrorLimits },
+        sleep,
+      };
+      const mirrors = [];
+      for (const log of logs) {
+        mirrors.push(await LogMirror.open(log, { ...mirrorDeps, peer: openPeer(log.address, client) }));
+      }
+      const limits = { ...defaultCacheLimits, ...options.cacheLimits };
+      const signed = [];
+      for (const cache of caches) {
+        signed.push(
+          await SignedCache.open(cache, { ...common, limits, peer: openPeer(cache.address, client) }),
+        );
+      }
+      return new Subscriptions(store, mirrors, signed, ownClient);
+    } catch (error) {
+      store[Symbol.dispose]();
+      ownClient?.[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * What every subscription says of a subject, in the order of the options, logs first. Logs of another protocol are left
+   * out, and caches for `raw`. Logs answer from what was read; caches are asked, all at once. Never rejects because of a
+   * subscription.
+   *
+   * Throws `INVALID_ARGUMENT` for a malformed hash part.
+   */
+  async ask(subject: Subject, options: AskOptions = {}): Promise<SubscriptionAnswer[]> {
+    const stored = this.#stored(subject);
+    const logs = this.#logsFor(subject).map((log) => {
+      const claims = stored.filter((claim) => claim.log === log.id && isAbout(claim.statement, subject));
+      return answerOf(log.subscription, log.answer(claims));
+    });
+    if (subject.protocol !== "nix" || this.#caches.length === 0) return logs;
+    const { hashPart } = subject;
+    const { budgetMs = DEFAULT_BUDGET_MS, signal } = options;
+    const limit = Promise.withResolvers<Answer>();
+    const giveUp = (reason: string) => limit.resolve({ kind: "unreachable", reason });
+    const abort = () => giveUp("the question was withdrawn");
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    const timer = globalThis.setTimeout(() => giveUp(`no answer within ${budgetMs} ms`), budgetMs);
+    try {
+      const caches = this.#caches.map(async (cache) => {
+        const answer = await Promise.race([cache.ask(hashPart), limit.promise]);
+        return answerOf(cache.subscription, forName(answer, subject));
+      });
+      return [...logs, ...(await Promise.all(caches))];
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** The state of every subscription, in the order of the options, logs first. */
+  status(): SubscriptionStatus[] {
+    return [...this.#logs.map((log) => log.status()), ...this.#caches.map((cache) => cache.status())];
+  }
+
+  /**
+   * Lets a quarantined log count again; see `LogMirror.clear`. It is looked at when its turn comes.
+   *
+   * Throws `NOT_FOUND` when there is no log of that name.
+   */
+  async clear(name: string, options: { readonly forget?: boolean } = {}): Promise<void> {
+    await this.#log(name).clear(options);
+  }
+
+  /**
+   * Evidence that a log states two different things of one subject. Fetches the entries from the log.
+   *
+   * Throws `NOT_FOUND` when there is no such log or it does not contradict itself.
+   */
+  async contradiction(name: string, subject: Subject, signal?: AbortSignal): Promise<Evidence> {
+    const log = this.#log(name);
+    const claims = this.#stored(subject).filter((claim) => claim.log === log.id);
+    return log.contradiction(claims, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new TrustixError("CLOSED", "the node is stopping"));
+    await Promise.all([this.#loops, ...this.#caches.map((cache) => cache.close())]);
+    await this.#store.close();
+    this.#ownClient?.[Symbol.dispose]();
+  }
+
+  #stored(subject: Subject): StoredClaim[] {
+    return this.#store.claims(keyOf(subject));
+  }
+
+  #logsFor(subject: Subject): readonly LogMirror[] {
+    return this.#logs.filter(({ subscription }) => (subscription.protocol ?? "nix") === subject.protocol);
+  }
+
+  #log(name: string): LogMirror {
+    const log = this.#logs.find(({ subscription }) => subscription.name === name);
+    if (log === undefined) throw new TrustixError("NOT_FOUND", `there is no subscription to a log ${name}`);
+    return log;
+  }
+}
+
+const defaultSleep: Sleep = (durationMs, signal) => setTimeout(durationMs, undefined, { signal });
+
+function answerOf(
+  { operator, name }: { readonly operator: string; readonly name: string },
+  answer: Answer,
+): SubscriptionAnswer {
+  return { operator, subscription: name, answer };
+}
+
+function keyOf(subject: Subject): Uint8Array {
+  if (subject.protocol === "raw") return rawMapKey(subject.key);
+  if (!isHashPart(subject.hashPart)) {
+    throw new TrustixError("INVALID_ARGUMENT", "a hash part has 32 characters of nix32");
+  }
+  return mapKey("nix", encodeUtf8(subject.hashPart));
+}
+
+/** Whether a statement is about the store path of that name; its hash part is right already. */
+function isAbout(statement: string, subject: Subject): boolean {
+  if (subject.protocol !== "nix" || subject.name === undefined) return true;
+  const path = statement.slice(2, statement.indexOf(";", 2));
+  return path.endsWith(`/${subject.hashPart}-${subject.name}`);
+}
+
+function forName(answer: Answer, subject: Subject): Answer {
+  if (answer.kind !== "claims" || answer.claims.every(({ statement }) => isAbout(statement, subject)))
+    return answer;
+  return { kind: "unreachable", reason: "gives a narinfo with another name" };
+}
+
+function checkUnique(names: readonly string[]): void {
+  const repeated = names.find((name, i) => names.indexOf(name) !== i);
+  if (repeated !== undefined) {
+    throw new TrustixError("INVALID_ARGUMENT", `subscription ${repeated} is there twice`);
+  }
+}
