@@ -24,7 +24,7 @@ export interface ClaimId {
 }
 
 /** Claims move into the database when this many are in memory. */
-const BATCH = 32_768;
+const BATCH = 16_384;
 /** Rows inserted between two turns of the event loop: about two milliseconds. */
 const SLICE = 512;
 /** Changes with the meaning of the rows; a database of another version is made again. */
@@ -179,9 +179,10 @@ export class ClaimIndex implements Disposable {
 
   /** Moves all claims into the database, so that the next start need not read them again. All must be published. */
   async flush(): Promise<void> {
-    await this.settle(this.#movingEnd);
-    this.#startMoving();
-    await this.settle(this.#movingEnd);
+    while (this.backlog > 0) {
+      if (this.#movingEnd === this.#cursor) this.#startMoving();
+      await this.settle(this.size);
+    }
   }
 
   [Symbol.dispose](): void {
@@ -224,8 +225,8 @@ function prepareDatabase(database: DatabaseSync, log: string): number {
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
-    PRAGMA cache_size = -16000;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA cache_size = -8000;
+    PRAGMA wal_autocheckpoint = 2000;
     PRAGMA journal_size_limit = 4194304;
     BEGIN IMMEDIATE;
     CREATE TABLE IF NOT EXISTS state (version INTEGER NOT NULL, log TEXT NOT NULL, cursor INTEGER NOT NULL) STRICT;

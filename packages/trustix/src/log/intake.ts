@@ -28,14 +28,14 @@ interface Waiting {
   readonly reject: (error: TrustixError) => void;
 }
 
-/** Entries that share a sync at most. */
-const GROUP = 4096;
+/** Entries that share a sync at most: acknowledging them is one turn of the event loop, which should stay short. */
+const GROUP = 1024;
 /** Bytes that share a sync at most; one entry fits in any case. */
 const GROUP_BYTES = 4 << 20;
 /** Claims not yet in the index's database at most: many more than there are while it works. */
 const MAX_INDEX_BACKLOG = 500_000;
 /** What a submitter is told to wait when the queue is full. */
-const FULL_RETRY_MS = 1000;
+const FULL_RETRY_MS = 250;
 
 /** The submitting end of one log. */
 export class Intake {
@@ -199,7 +199,7 @@ export class Intake {
     const delayMs = this.#backoff.next();
     this.#failure = new TrustixError("PUSHBACK", "the log's disk takes no writes now", {
       hint: "Submit again later. The log's owner: see that the disk has room and no errors.",
-      retryAfterMs: Math.max(FULL_RETRY_MS, delayMs),
+      retryAfterMs: Math.max(1000, delayMs),
       cause,
     });
     for (const { id, entry, reject } of [...group, ...this.#queue.splice(0)]) {

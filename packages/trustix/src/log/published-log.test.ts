@@ -186,7 +186,7 @@ describe("PublishedLog", () => {
     await using log = await open(disk, { maxPendingEntries: 10 });
     const results = await Promise.allSettled(Array.from({ length: 12 }, (_, i) => log.submit(claim(`${i}`))));
     expect(results.map(({ status }) => status).filter((status) => status === "rejected")).toHaveLength(2);
-    expect(results[10]).toMatchObject({ reason: { code: "PUSHBACK", retryAfterMs: 1000 } });
+    expect(results[10]).toMatchObject({ reason: { code: "PUSHBACK", retryAfterMs: 250 } });
     await log.whenPublished(9);
     await log.submit(claim("later"));
     await using small = await open(new SimulatedDisk(), { maxPendingBytes: 50 });

@@ -9,8 +9,11 @@ export interface FileContent {
   readonly bytes: Uint8Array;
 }
 
-/** Files in flight at once: enough to keep libuv's four threads and the disk's queue busy. */
-const CONCURRENCY = 8;
+/**
+ * Files in flight at once. Each takes five round trips to libuv's threads, and on a busy event loop a round trip takes a
+ * turn of the loop, however quick the disk is; so many go together.
+ */
+const CONCURRENCY = 64;
 /** Directories remembered as durable; beyond it the memory starts afresh, which costs a few needless syncs. */
 const MAX_REMEMBERED = 4096;
 

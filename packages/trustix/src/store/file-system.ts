@@ -55,7 +55,7 @@ export const nodeFileSystem: FileSystem = {
       if (size > maxBytes) {
         throw Object.assign(new Error(`${path} has ${size} bytes, more than ${maxBytes}`), { code: "EFBIG" });
       }
-      const bytes = Buffer.allocUnsafe(size);
+      const bytes = new Uint8Array(size);
       let length = 0;
       while (length < size) {
         const { bytesRead } = await file.read(bytes, length, size - length, length);
