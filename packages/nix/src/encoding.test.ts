@@ -18,7 +18,7 @@ describe("base64", () => {
   it("writes what the platform writes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
-        expect(encodeBase64(bytes)).toBe(Buffer.from(bytes).toString("base64"));
+        expect(encodeBase64(bytes)).toBe(btoa(String.fromCharCode(...bytes)));
         expect(decodeBase64(encodeBase64(bytes))).toEqual(bytes);
       }),
     );
@@ -56,7 +56,9 @@ describe("hex", () => {
   it("round-trips, upper case too", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
-        expect(encodeHex(bytes)).toBe(Buffer.from(bytes).toString("hex"));
+        expect(encodeHex(bytes)).toBe(
+          Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+        );
         expect(decodeHex(encodeHex(bytes))).toEqual(bytes);
         expect(decodeHex(encodeHex(bytes).toUpperCase())).toEqual(bytes);
       }),

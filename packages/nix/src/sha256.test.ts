@@ -1,8 +1,11 @@
-import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeHex, encodeUtf8 } from "./encoding.ts";
 import { Sha256, sha256 } from "./sha256.ts";
+
+async function platformSha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}
 
 describe("SHA-256", () => {
   it("has the digests of FIPS 180-4's examples", () => {
@@ -17,23 +20,21 @@ describe("SHA-256", () => {
     );
   });
 
-  it("agrees with Node at every length around the block size", () => {
+  it("agrees with the platform at every length around the block size", async () => {
     for (let length = 0; length <= 200; length++) {
       const bytes = Uint8Array.from({ length }, (_, i) => (i * 7 + length) & 255);
-      expect(sha256(bytes)).toEqual(new Uint8Array(createHash("sha256").update(bytes).digest()));
+      expect(sha256(bytes)).toEqual(await platformSha256(bytes));
     }
   });
 
-  it("does not depend on how the input is cut", () => {
-    fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 150 }), { maxLength: 8 }), (parts) => {
-        const whole = createHash("sha256");
+  it("does not depend on how the input is cut", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 150 }), { maxLength: 8 }), async (parts) => {
         const hash = new Sha256();
-        for (const part of parts) {
-          whole.update(part);
-          hash.update(part);
-        }
-        expect(hash.digest()).toEqual(new Uint8Array(whole.digest()));
+        for (const part of parts) hash.update(part);
+        expect(hash.digest()).toEqual(
+          await platformSha256(Uint8Array.from(parts.flatMap((part) => [...part]))),
+        );
       }),
     );
   });

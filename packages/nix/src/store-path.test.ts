@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { encodeUtf8 } from "./encoding.ts";
+import { compareNarNames } from "./nar/format.ts";
 import {
   baseNameOf,
   hashPartOf,
@@ -107,7 +109,7 @@ describe("store paths", () => {
     fc.assert(
       fc.property(fc.array(storePath, { maxLength: 8 }), (paths) => {
         const sorted = sortReferences([...paths, ...paths]);
-        const unique = [...new Set(paths)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+        const unique = [...new Set(paths)].sort((a, b) => compareNarNames(encodeUtf8(a), encodeUtf8(b)));
         expect(sorted).toEqual(unique);
         expect(sortReferences(sorted)).toBe(sorted);
       }),

@@ -67,9 +67,10 @@ describe("listings", () => {
       ["\u{1f600}", "smile"],
       ["\u{ffff}", ""],
     ] as const) {
+      const decoder = new TextDecoder();
       let found = "";
       for await (const part of readListedFile(chunks, findInListing(listing, path) as NarListingFile)) {
-        found += Buffer.from(part).toString();
+        found += decoder.decode(part, { stream: true });
       }
       expect(found).toBe(text);
     }

@@ -1,7 +1,15 @@
 /** Trees for NAR tests: arbitrary ones, and a plain comparable form. */
 
 import fc from "fast-check";
+import { encodeUtf8 } from "../encoding.ts";
 import type { NarTree } from "./writer.ts";
+
+const decoder = new TextDecoder("windows-1252");
+
+/** Text with a character for each byte, whatever the bytes are. */
+function characters(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
 
 /** Names that are legal, among them ones that are no UTF-8, hold a newline, or sort differently as UTF-16. */
 const arbitraryName: fc.Arbitrary<Uint8Array> = fc
@@ -33,7 +41,7 @@ const arbitraryName: fc.Arbitrary<Uint8Array> = fc
     },
   )
   .map((bytes) => bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x5f : byte)))
-  .filter((bytes) => !/^\.{1,2}$/.test(Buffer.from(bytes).toString("latin1")));
+  .filter((bytes) => !/^\.{1,2}$/.test(characters(bytes)));
 
 const arbitraryTarget: fc.Arbitrary<Uint8Array> = fc
   .oneof(
@@ -77,15 +85,16 @@ export function arbitraryTree(big = false): fc.Arbitrary<NarTree> {
       type: fc.constant("directory"),
       entries: fc.uniqueArray(fc.tuple(arbitraryName, tie("node")), {
         maxLength: 8,
-        selector: ([name]) => Buffer.from(name).toString("latin1"),
+        selector: ([name]) => characters(name),
       }),
     }) as fc.Arbitrary<NarTree>,
   })).node;
 }
 
-/** A tree as plain data that `toEqual` compares: bytes as latin1 text, entries sorted. */
+/** A tree as plain data that `toEqual` compares: bytes as text, entries sorted. */
 export function plainTree(tree: NarTree): unknown {
-  const text = (value: string | Uint8Array) => Buffer.from(value as Uint8Array).toString("latin1");
+  const text = (value: string | Uint8Array) =>
+    characters(typeof value === "string" ? encodeUtf8(value) : value);
   switch (tree.type) {
     case "regular":
       return { executable: tree.executable === true, contents: text(tree.contents as Uint8Array) };

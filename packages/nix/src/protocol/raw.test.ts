@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeHex, encodeUtf8 } from "../encoding.ts";
+import { decodeHex, encodeUtf8, equalBytes } from "../encoding.ts";
 import { expectNixError, loadVectors } from "../support.test.util.ts";
 import {
   formatRawEntry,
@@ -44,7 +44,7 @@ describe("entries of protocol raw", () => {
   it("differ when the claims differ", () => {
     fc.assert(
       fc.property(claim, claim, (a, b) => {
-        const equal = Buffer.compare(a.key, b.key) === 0 && Buffer.compare(a.value, b.value) === 0;
+        const equal = equalBytes(a.key, b.key) && equalBytes(a.value, b.value);
         expect(formatRawStatement(a) === formatRawStatement(b)).toBe(equal);
       }),
     );
