@@ -169,6 +169,18 @@ test("many questions at once are few commands, and the next ones none", async ()
   expect(queries.length).toBe(before);
 });
 
+test("references are looked up ahead, before a client asks for them", async () => {
+  const dependency = `/nix/store/3${"a".repeat(31)}-dependency`;
+  register(dependency, narOf(file(Buffer.from("used"))));
+  const small = store.get(SMALL)!;
+  small.info = { ...small.info, references: [parseStorePath(dependency)] };
+  await ask(`/${hashOf(SMALL)}.narinfo`);
+  for (let i = 0; i < 50 && queries.length < 2; i++) await new Promise(setImmediate);
+  expect(queries).toEqual([[SMALL], [dependency]]);
+  expect((await ask(`/${hashOf(dependency)}.narinfo`)).status).toBe(200);
+  expect(queries).toHaveLength(2);
+});
+
 test("a path that is rebuilt, deleted or new is seen at once", async () => {
   expect((await ask(`/${hashOf(SMALL)}.narinfo`)).status).toBe(200);
   const nar = narOf(file(Buffer.from("other")));

@@ -1,5 +1,6 @@
 // What Nix has registered of the paths that clients ask for: many questions at once become one command, and answers are
-// kept as long as the path on disk is the same thing.
+// kept as long as the path on disk is the same thing. Who asks for a path asks for its references next, so these are
+// looked up ahead.
 import { lstat } from "node:fs/promises";
 import { type DumpDbEntry, isStorePath, type StorePath } from "@trustix/nix";
 import type { LocalNix } from "../nix/local-nix.ts";
@@ -14,6 +15,8 @@ export interface ServedPath {
 
 /** Paths remembered; about 1 KiB each. */
 const MAX_REMEMBERED = 8192;
+/** Paths that are looked up ahead after one question. */
+const MAX_AHEAD = 1000;
 /** Paths of one command. */
 const MAX_BATCH = 500;
 
@@ -29,6 +32,8 @@ export class ServedPaths {
   readonly #names: StoreNames;
   readonly #stampOf: (path: string) => Promise<string | undefined>;
   readonly #known = new Map<StorePath, ServedPath>();
+  /** Look-ups that are under way. */
+  readonly #pending = new Map<StorePath, Promise<ServedPath | undefined>>();
   #questions: Question[] = [];
   #isAsking = false;
 
@@ -50,24 +55,44 @@ export class ServedPaths {
     for (const name of await this.#names.withHashPart(hashPart)) {
       const path = `${this.#nix.storeDir}/${name}`;
       if (!isStorePath(path, this.#nix.storeDir)) continue;
-      const served = await this.#lookUp(path);
+      const served = await this.#lookUp(path, { left: MAX_AHEAD });
       if (served !== undefined) return served;
     }
     return undefined;
   }
 
-  async #lookUp(path: StorePath): Promise<ServedPath | undefined> {
+  async #lookUp(path: StorePath, ahead: { left: number }): Promise<ServedPath | undefined> {
     const stamp = await this.#stampOf(path);
-    const known = this.#known.get(path);
-    if (stamp !== undefined && known?.stamp === stamp) return known;
+    if (stamp === undefined) {
+      this.#known.delete(path);
+      return undefined;
+    }
+    // An answer given for the same stamp is still right, whenever its question was asked.
+    const known = this.#known.get(path) ?? (await this.#pending.get(path));
+    if (known?.stamp === stamp) return known;
+    const asked = this.#register(path, stamp, ahead);
+    this.#pending.set(path, asked);
+    try {
+      return await asked;
+    } finally {
+      if (this.#pending.get(path) === asked) this.#pending.delete(path);
+    }
+  }
+
+  async #register(path: StorePath, stamp: string, ahead: { left: number }): Promise<ServedPath | undefined> {
     this.#known.delete(path);
-    if (stamp === undefined) return undefined;
     const info = await this.#ask(path);
     if (info === undefined) return undefined;
     // The stamp was taken before the question, so what came in between makes the next look-up ask again.
     const served = { info, stamp };
     this.#known.set(path, served);
     if (this.#known.size > MAX_REMEMBERED) this.#known.delete(this.#known.keys().next().value!);
+    for (const reference of info.references) {
+      if (this.#known.has(reference) || this.#pending.has(reference) || ahead.left === 0) continue;
+      ahead.left--;
+      // A failure shows when a client asks for it.
+      this.#lookUp(reference, ahead).catch(() => {});
+    }
     return served;
   }
 
