@@ -9,7 +9,7 @@ export interface DaemonProcess {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Ends the daemon, gracefully. */
   readonly signal: AbortSignal;
-  /** Whether a person reads what it writes. */
+  /** Whether a person reads standard error. */
   readonly isTty: boolean;
 }
 

@@ -45,7 +45,7 @@ function listenFailed(where: string, cause: unknown): TrustixError {
  * Removes a socket file that nobody answers on any more, as an earlier process leaves it behind after a crash.
  * @throws {TrustixError} `LISTEN_FAILED` when something answers there, or the path is no socket.
  */
-export async function removeStaleSocket(path: string): Promise<void> {
+async function removeStaleSocket(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined);
   if (stats === undefined) return;
   if (!stats.isSocket())
@@ -69,21 +69,15 @@ async function listenOn(
   await new Promise<void>((resolve, reject) => {
     const failed = (error: unknown): void => reject(listenFailed(where, error));
     server.once("error", failed);
+    // A unix socket is created before `listen` returns, and belongs to nobody else until its mode is set. Nothing else
+    // runs in between, so no other file is made with this umask.
+    const before = process.umask(0o177);
     server.listen(options, () => {
       server.off("error", failed);
       resolve();
     });
-  });
-}
-
-/** Runs `bind` so that a socket it creates belongs to nobody else until its mode is set. */
-async function withPrivateUmask(bind: () => Promise<void>): Promise<void> {
-  const before = process.umask(0o177);
-  try {
-    await bind();
-  } finally {
     process.umask(before);
-  }
+  });
 }
 
 /**
@@ -131,7 +125,7 @@ export async function openListener(
           break;
         case "unix":
           await removeStaleSocket(address.path);
-          await withPrivateUmask(() => open({ path: address.path }, address.path, address));
+          await open({ path: address.path }, address.path, address);
           await chmod(address.path, options.socketMode ?? 0o666);
           break;
         case "systemd": {

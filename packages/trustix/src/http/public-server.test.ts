@@ -1,4 +1,5 @@
 // What hostile clients meet at the public listener.
+import { statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { connect, type Socket } from "node:net";
@@ -228,7 +229,20 @@ test("addresses in use are named; a socket file that nobody answers on is replac
   ).rejects.toMatchObject({
     code: "LISTEN_FAILED",
   });
-  const first = await openListener([unix], options);
+  // The mode at the moment of creation, seen by the first thing that runs after it.
+  let created: number | undefined;
+  const watching = {
+    ...options,
+    createServer: () =>
+      options.createServer().once("listening", () => {
+        created = statSync(path).mode & 0o777;
+      }),
+  };
+  const umask = process.umask();
+  const first = await openListener([unix], watching);
+  expect(created).toBe(0o600);
+  expect(process.umask()).toBe(umask);
+  expect(statSync(path).mode & 0o777).toBe(0o666);
   await expect(openListener([unix], options)).rejects.toMatchObject({ code: "LISTEN_FAILED" });
   await first.close();
   await writeFile(path, "precious");

@@ -8,6 +8,7 @@ export function define(command: Command, io: Io): void {
   command.action(async (options: ConfigOptions) => {
     const config = await loadCommandConfig(options, io);
     const { runDaemon } = await import("../../daemon/run.ts");
-    await runDaemon(config, { env: io.env, signal: io.signal, isTty: io.isTty });
+    const node = options.json ? { ...config.node, logFormat: "json" as const } : config.node;
+    await runDaemon({ ...config, node }, { env: io.env, signal: io.signal, isTty: io.errIsTty });
   });
 }
