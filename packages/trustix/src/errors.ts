@@ -24,6 +24,8 @@ export type TrustixErrorCode =
   | "CONFIG_INVALID"
   /** There is no configuration file at the place named, or it cannot be read. */
   | "CONFIG_MISSING"
+  /** The policy's script cannot be loaded: a syntax error, an import, an exception, or no function as default export. */
+  | "POLICY_SCRIPT_INVALID"
   /** The command line was misused: unknown command or option, missing or malformed argument. */
   | "USAGE"
   /** A file that a command was about to write is there already; nothing was changed. */

@@ -1,5 +1,6 @@
 /**
- * From votes to a decision. Pure: the same rule and votes always give the same decision, and the decision carries all that led to it.
+ * From votes to a verdict by one rule. Pure: the same rule and votes always give the same verdict, and the verdict carries all
+ * that led to it.
  */
 
 import type { Vote } from "../votes/vote.ts";
@@ -46,29 +47,28 @@ export type Decision = {
   | { readonly accepted: false; readonly reason: RefusalReason }
 );
 
-/** Applies one rule to the votes. Votes of operators that the rule does not name are left out. */
-export function decide(rule: Rule, allVotes: readonly Vote[]): Decision {
+const anything = (): boolean => true;
+
+/**
+ * Applies one rule to the votes. Votes of operators that the rule does not name are left out.
+ * @param mayAccept says which statements may be accepted at all: those about the path in question. Any other one is dissent
+ * like each that differs. Default: all.
+ */
+export function decide(
+  rule: Rule,
+  allVotes: readonly Vote[],
+  mayAccept: (statement: string) => boolean = anything,
+): Decision {
   const votes = memberVotes(rule.quorum, allVotes);
   const candidates = rankCandidates(rule.quorum, votes);
   const common = { rule: rule.name, votes, candidates };
-  const met = candidates.filter((candidate) => candidate.outcome.met);
+  const met = candidates.filter((candidate) => candidate.outcome.met && mayAccept(candidate.statement));
   const [winner, rival] = met;
 
-  if (candidates.length === 0) {
-    return {
-      ...common,
-      accepted: false,
-      reason: "no-votes",
-      explanation: `no operator of rule "${rule.name}" has built this path`,
-    };
-  }
   if (winner === undefined) {
-    return {
-      ...common,
-      accepted: false,
-      reason: "no-quorum",
-      explanation: explainShortfall(rule, candidates),
-    };
+    const silent = candidates.length === 0 && votes.every((vote) => vote.kind !== "conflicting");
+    const explanation = silent ? explainSilence(rule, votes) : explainShortfall(rule, votes, candidates);
+    return { ...common, accepted: false, reason: silent ? "no-votes" : "no-quorum", explanation };
   }
   if (rival !== undefined) {
     const explanation = `${met.length} different statements meet rule "${rule.name}": a tie refuses`;
@@ -76,11 +76,11 @@ export function decide(rule: Rule, allVotes: readonly Vote[]): Decision {
   }
   const dissenters = votes.filter((vote) => dissents(vote, winner.statement)).map((vote) => vote.operator);
   if (rule.onConflict === "reject" && dissenters.length > 0) {
-    const explanation = `${list(dissenters)} dissent${dissenters.length === 1 ? "s" : ""}, and rule "${rule.name}" rejects any dissent`;
+    const explanation = `${list(dissenters)} ${verb(dissenters, "dissent")}, and rule "${rule.name}" rejects any dissent`;
     return { ...common, accepted: false, reason: "dissent", explanation };
   }
   const against = dissenters.length === 0 ? "" : `, against ${list(dissenters)}`;
-  const explanation = `${list(winner.operators)} agree${winner.operators.length === 1 ? "s" : ""}${against}: rule "${rule.name}" is met`;
+  const explanation = `${list(winner.operators)} ${verb(winner.operators, "agree")}${against}: rule "${rule.name}" is met`;
   return { ...common, accepted: true, statement: winner.statement, explanation };
 }
 
@@ -109,23 +109,45 @@ function rankCandidates(quorum: Quorum, votes: readonly Vote[]): Candidate[] {
     else operators.push(vote.operator);
   }
   return [...operatorsByStatement]
-    .map(([statement, operators]) => ({
-      statement,
-      operators,
-      outcome: evaluateQuorum(quorum, statement, votes),
-    }))
+    .map(([statement, operators]) => ({ statement, operators, outcome: evaluateQuorum(quorum, operators) }))
     .sort((a, b) => b.operators.length - a.operators.length || (a.statement < b.statement ? -1 : 1));
 }
 
-function explainShortfall(rule: Rule, candidates: readonly Candidate[]): string {
-  const best = candidates[0];
-  if (best === undefined) return `rule "${rule.name}" is not met`;
-  const needed =
-    best.outcome.kind === "group"
-      ? `${best.outcome.count} of the ${best.outcome.threshold} needed`
-      : "not the one needed";
-  const others = candidates.length === 1 ? "" : `; ${candidates.length} different statements were made`;
-  return `${list(best.operators)} agree${best.operators.length === 1 ? "s" : ""}, ${needed} by rule "${rule.name}"${others}`;
+function explainSilence(rule: Rule, votes: readonly Vote[]): string {
+  const unreachable = operatorsOf(votes, "unreachable");
+  const also = unreachable.length === 0 ? "" : `; no answer from ${list(unreachable)}`;
+  return `no operator of rule "${rule.name}" is known to have built this path${also}`;
+}
+
+function explainShortfall(rule: Rule, votes: readonly Vote[], candidates: readonly Candidate[]): string {
+  const [best, ...others] = candidates;
+  const parts: string[] = [];
+  if (best?.outcome.met === true) {
+    parts.push(`what ${list(best.operators)} ${verb(best.operators, "state")} is about another path`);
+  } else if (best !== undefined) {
+    const { outcome, operators } = best;
+    const needed =
+      outcome.kind === "group" ? `${outcome.count} of the ${outcome.threshold} needed` : "not the one needed";
+    parts.push(`${list(operators)} ${verb(operators, "agree")}, ${needed} by rule "${rule.name}"`);
+    if (others.length > 0) parts.push(`${candidates.length} different statements were made`);
+  }
+  const contradicting = operatorsOf(votes, "conflicting");
+  if (contradicting.length > 0) {
+    parts.push(
+      `${list(contradicting)} ${verb(contradicting, "contradict")} ${contradicting.length === 1 ? "itself" : "themselves"}`,
+    );
+  }
+  const unreachable = operatorsOf(votes, "unreachable");
+  if (unreachable.length > 0) parts.push(`no answer from ${list(unreachable)}`);
+  return parts.join("; ");
+}
+
+function operatorsOf(votes: readonly Vote[], kind: Vote["kind"]): string[] {
+  return votes.filter((vote) => vote.kind === kind).map((vote) => vote.operator);
+}
+
+function verb(subjects: readonly string[], plural: string): string {
+  return subjects.length === 1 ? `${plural}s` : plural;
 }
 
 function list(names: readonly string[]): string {

@@ -3,7 +3,6 @@
  *
  * A quorum is met for a statement, not in general: members that agree with each other on another statement do not count.
  */
-import type { Vote } from "../votes/vote.ts";
 
 export type Quorum =
   | { readonly kind: "operator"; readonly operator: string }
@@ -23,30 +22,27 @@ export type QuorumOutcome =
       readonly kind: "group";
       readonly name: string;
       readonly met: boolean;
+      /** Members that are met. */
       readonly count: number;
       readonly threshold: number;
       readonly members: readonly QuorumOutcome[];
     };
 
-/** Evaluates `quorum` for `statement`. Only a plain vote for exactly this statement counts. */
-export function evaluateQuorum(quorum: Quorum, statement: string, votes: readonly Vote[]): QuorumOutcome {
+/** Evaluates `quorum` for one statement, which exactly `supporters` make, each a distinct operator. */
+export function evaluateQuorum(quorum: Quorum, supporters: readonly string[]): QuorumOutcome {
   if (quorum.kind === "operator") {
-    const met = votes.some(
-      (vote) =>
-        vote.kind === "statement" && vote.operator === quorum.operator && vote.statement === statement,
-    );
-    return { kind: "operator", operator: quorum.operator, met };
+    const { operator } = quorum;
+    return { kind: "operator", operator, met: supporters.includes(operator) };
   }
-  const members = quorum.members.map((member) => evaluateQuorum(member, statement, votes));
-  const count = members.filter((member) => member.met).length;
-  return {
-    kind: "group",
-    name: quorum.name,
-    met: count >= quorum.threshold,
-    count,
-    threshold: quorum.threshold,
-    members,
-  };
+  const { name, threshold } = quorum;
+  const members: QuorumOutcome[] = [];
+  let count = 0;
+  for (const member of quorum.members) {
+    const outcome = evaluateQuorum(member, supporters);
+    if (outcome.met) count++;
+    members.push(outcome);
+  }
+  return { kind: "group", name, met: count >= threshold, count, threshold, members };
 }
 
 /** The operators anywhere in a quorum, each once, in order of first appearance. */
@@ -66,4 +62,9 @@ export function quorumOperators(quorum: Quorum): string[] {
  */
 export function percentageThreshold(percent: number, members: number): number {
   return Math.max(1, Math.ceil((percent * members) / 100));
+}
+
+/** More than half of `members`: two different statements can never both have it. */
+export function majorityThreshold(members: number): number {
+  return Math.floor(members / 2) + 1;
 }

@@ -1,0 +1,71 @@
+// Kinds of values that several sections of the configuration have.
+import * as z from "zod";
+import { formatDuration, formatSize, parseAddress, parseDuration, parseSize } from "./units.ts";
+
+/** Extra facts of an option for the reference page. */
+export interface Meta {
+  readonly description: string;
+  /** What stands in the page for a default that depends on other options. */
+  readonly fallback?: string;
+  readonly example?: string;
+}
+
+/** Text such as `250ms`; yields milliseconds. */
+export function duration(minMs: number, maxMs: number, meta: Meta) {
+  return z
+    .string()
+    .transform((text, context) => {
+      const value = parseDuration(text);
+      if (value !== undefined && value >= minMs && value <= maxMs) return value;
+      context.addIssue({
+        code: "custom",
+        message: `must be a duration from ${formatDuration(minMs)} to ${formatDuration(maxMs)}, such as "250ms", "10s" or "1h"`,
+        input: text,
+      });
+      return z.NEVER;
+    })
+    .meta({ kind: "duration", ...meta });
+}
+
+/** Text such as `16MiB`; yields bytes. */
+export function size(minBytes: number, maxBytes: number, meta: Meta) {
+  return z
+    .string()
+    .transform((text, context) => {
+      const value = parseSize(text);
+      if (value !== undefined && value >= minBytes && value <= maxBytes) return value;
+      context.addIssue({
+        code: "custom",
+        message: `must be a size from ${formatSize(minBytes)} to ${formatSize(maxBytes)}, such as "64KiB" or "16MiB"`,
+        input: text,
+      });
+      return z.NEVER;
+    })
+    .meta({ kind: "size", ...meta });
+}
+
+/** Text such as `127.0.0.1:80`; yields an `Address`. */
+export function address(meta: Meta) {
+  return z
+    .string()
+    .transform((text, context) => {
+      const value = parseAddress(text);
+      if (value !== undefined) return value;
+      context.addIssue({
+        code: "custom",
+        message: 'must be an address: "host:port", "[ipv6]:port", "unix:/path" or "systemd"',
+        input: text,
+      });
+      return z.NEVER;
+    })
+    .meta({ kind: "address", ...meta });
+}
+
+/** A path of the file system, as it is written. */
+export function path(meta: Meta) {
+  return z
+    .string()
+    .min(1)
+    .max(4096)
+    .meta({ kind: "path", ...meta });
+}

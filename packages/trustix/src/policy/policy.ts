@@ -1,0 +1,356 @@
+/**
+ * A whole policy: which rule applies to a path, what that rule and the policy's script say, and what the mode makes of it.
+ *
+ * Pure but for the script, which is passed in. The same settings, facts and votes give the same decision.
+ */
+
+import { type Fingerprinted, formatNixStatement, provesNarHash, type SelfProving } from "@trustix/nix";
+import { type PolicySettings, policyProblems, type QuorumSettings } from "../config/policy.ts";
+import { TrustixError } from "../errors.ts";
+import type { Vote } from "../votes/vote.ts";
+import { type Candidate, type Decision, decide, type RefusalReason, type Rule } from "./decide.ts";
+import { matchesGlob } from "./glob.ts";
+import { majorityThreshold, percentageThreshold, type Quorum } from "./quorum.ts";
+import type { PolicyScript } from "./script.ts";
+import { storePathOf } from "./statement-path.ts";
+
+/** Name of the rule for paths that no `[[policy.rule]]` matches. */
+export const DEFAULT_RULE = "default";
+
+/** What is known of a path before anybody is asked. */
+export interface PathFacts {
+  /** The 32 characters that a binary cache is asked for. */
+  readonly hashPart: string;
+  /** The full store path, when it is known. Then statements about any other name of the same hash part are mere dissent. */
+  readonly storePath?: string | undefined;
+  /** The statement that the path's own name proves: see {@link provenStatement}. The caller has verified it. */
+  readonly proven?: string | undefined;
+}
+
+/** The rule that was applied. */
+export interface AppliedRule {
+  readonly name: string;
+  /** Why this one: completes "this rule applies because …". */
+  readonly because: string;
+  /** Whom it asks, in its order. */
+  readonly operators: readonly string[];
+}
+
+/** Why a statement was accepted. */
+export type AcceptanceBasis =
+  /** The store path itself proves the contents; nobody was asked. */
+  | "content-addressed"
+  /** The rule's quorum is met. */
+  | "quorum"
+  /** The policy's script accepted it. */
+  | "script"
+  /** The mode is `report`, and `enforce` would have refused. */
+  | "report";
+
+/** Why nothing was accepted. */
+export type PolicyRefusal =
+  | RefusalReason
+  /** The policy's script refused. */
+  | "script-refused"
+  /** The policy's script failed: it threw, ran too long, or returned what it may not. */
+  | "policy-error";
+
+/** What a policy says in one mode. */
+export type Verdict = {
+  readonly rule: AppliedRule;
+  /** Statements of the rule's operators, most supported first. */
+  readonly candidates: readonly Candidate[];
+  /** One sentence for people. May contain text that a script returned: escape it for terminals and headers. */
+  readonly explanation: string;
+} & (
+  | { readonly accepted: true; readonly statement: string; readonly basis: AcceptanceBasis }
+  | { readonly accepted: false; readonly reason: PolicyRefusal }
+);
+
+/** A verdict with all that it was made from. */
+export type PolicyDecision = Verdict & {
+  readonly hashPart: string;
+  /** The path that this is about, when somebody named it. */
+  readonly storePath?: string | undefined;
+  readonly mode: "enforce" | "report";
+  /** One vote for each configured operator, in the order of the configuration. */
+  readonly votes: readonly Vote[];
+  /** What mode `enforce` says: in that mode, the verdict itself. */
+  readonly enforced: Verdict;
+};
+
+interface NamedRule extends Rule {
+  readonly match: readonly string[];
+}
+
+/** The statement that a store path proves by its own name; undefined when it proves none and votes are needed. */
+export function provenStatement(info: SelfProving & Fingerprinted): string | undefined {
+  return provesNarHash(info) ? formatNixStatement(info) : undefined;
+}
+
+/**
+ * Makes a policy of its settings.
+ * @param operators names of all configured operators; a vote of anybody else is ignored
+ * @param script has the last word on paths that somebody has built, unless they prove themselves
+ * @throws TrustixError `CONFIG_INVALID` when the settings are no policy; `loadConfig` says so earlier, with lines
+ */
+export function createPolicy(
+  settings: PolicySettings,
+  operators: readonly string[],
+  script?: PolicyScript,
+): Policy {
+  const [problem] = policyProblems(settings, operators);
+  if (problem !== undefined) {
+    throw new TrustixError("CONFIG_INVALID", `${problem.path.join(".")} ${problem.message}`);
+  }
+  const groups = new Map(settings.group.map((each) => [each.name, each]));
+  const quorum = (name: string, { threshold, members = [] }: QuorumSettings): Quorum => ({
+    kind: "group",
+    name,
+    threshold: thresholdOf(threshold, members.length),
+    members: members.map((member): Quorum => {
+      const group = groups.get(member);
+      return group === undefined ? { kind: "operator", operator: member } : quorum(member, group);
+    }),
+  });
+  const members = settings.members ?? operators;
+  const rules = settings.rule.map((rule) => ({
+    name: rule.name,
+    match: rule.match,
+    quorum: quorum(rule.name, { threshold: rule.threshold, members: rule.members ?? members }),
+    onConflict: rule.onConflict ?? settings.onConflict,
+  }));
+  const fallback: NamedRule = {
+    name: DEFAULT_RULE,
+    match: [],
+    quorum: quorum(DEFAULT_RULE, { threshold: settings.threshold, members }),
+    onConflict: settings.onConflict,
+  };
+  return new Policy(settings.mode, operators, rules, fallback, script);
+}
+
+function thresholdOf(setting: QuorumSettings["threshold"], members: number): number {
+  if (typeof setting === "number") return setting;
+  return setting === "majority"
+    ? majorityThreshold(members)
+    : percentageThreshold(Number(setting.slice(0, -1)), members);
+}
+
+/** Decides which statement about a path, if any, is good enough. Made by {@link createPolicy}. */
+export class Policy {
+  readonly mode: "enforce" | "report";
+  /** All configured operators, in order: those to count votes of. */
+  readonly operators: readonly string[];
+  readonly #rules: readonly NamedRule[];
+  readonly #fallback: NamedRule;
+  readonly #script: PolicyScript | undefined;
+
+  constructor(
+    mode: "enforce" | "report",
+    operators: readonly string[],
+    rules: readonly NamedRule[],
+    fallback: NamedRule,
+    script: PolicyScript | undefined,
+  ) {
+    this.mode = mode;
+    this.operators = operators;
+    this.#rules = rules;
+    this.#fallback = fallback;
+    this.#script = script;
+  }
+
+  /** Decides about one path. `votes` as `countVotes` gives them. Never throws. */
+  decide(facts: PathFacts, votes: readonly Vote[]): PolicyDecision {
+    const counted = this.operators.map(
+      (operator): Vote =>
+        votes.find((vote) => vote.operator === operator) ?? {
+          operator,
+          kind: "unreachable",
+          reason: "not asked",
+        },
+    );
+    const { hashPart } = facts;
+    const { mode } = this;
+    if (facts.proven !== undefined && isAbout(facts.proven, facts)) {
+      const proven: Verdict = {
+        rule: {
+          name: "content-addressed",
+          because: "the path's own name proves its contents",
+          operators: [],
+        },
+        candidates: [],
+        explanation: "the store path proves its contents: no votes are needed",
+        accepted: true,
+        statement: facts.proven,
+        basis: "content-addressed",
+      };
+      const storePath = storePathOf(facts.proven);
+      return { ...proven, hashPart, storePath, mode, votes: counted, enforced: proven };
+    }
+    const statements = statementsAbout(facts, counted);
+    const { storePath, verdict } = this.#applyRules(facts, counted, statements);
+    const enforced =
+      this.#script === undefined || statements.length === 0
+        ? verdict
+        : applyScript(this.#script, { storePath, hashPart }, counted, statements, verdict);
+    const final = mode === "enforce" ? enforced : lenient(enforced, statements);
+    const named = final.accepted ? storePathOf(final.statement) : storePath;
+    return { ...final, hashPart, storePath: named, mode, votes: counted, enforced };
+  }
+
+  /**
+   * A hash part alone does not say which rule applies: the name does, and only statements tell it. An operator may lie about it,
+   * so each name is judged under its own rule by statements about that very name.
+   */
+  #applyRules(
+    facts: PathFacts,
+    votes: readonly Vote[],
+    statements: readonly Supported[],
+  ): { readonly storePath: string | undefined; readonly verdict: Verdict } {
+    const paths =
+      facts.storePath === undefined
+        ? [...new Set(statements.map((each) => each.storePath))]
+        : [facts.storePath];
+    const verdicts = (paths.length === 0 ? [undefined] : paths).map((storePath) => ({
+      storePath,
+      verdict: this.#applyRule(storePath, votes),
+    }));
+    const accepted = verdicts.filter(({ verdict }) => verdict.accepted);
+    const [first, second] = accepted;
+    if (first !== undefined && second !== undefined) {
+      const explanation = `different names of this path are each accepted, ${accepted.map(({ storePath }) => storePath).join(" and ")}: a tie refuses`;
+      const { rule, candidates } = first.verdict;
+      return {
+        storePath: undefined,
+        verdict: { rule, candidates, explanation, accepted: false, reason: "tie" },
+      };
+    }
+    // `statements` has the most supported one first, and so have the verdicts.
+    return (first ?? verdicts[0]) as (typeof verdicts)[number];
+  }
+
+  #applyRule(storePath: string | undefined, votes: readonly Vote[]): Verdict {
+    const name = nameIn(storePath);
+    let rule = this.#fallback;
+    let because = this.#rules.length === 0 ? "it is the only one" : "no other rule matches";
+    search: for (const each of this.#rules) {
+      for (const pattern of each.match) {
+        if (!matchesGlob(pattern, name)) continue;
+        rule = each;
+        because = `"${pattern}" matches the name`;
+        break search;
+      }
+    }
+    const decision: Decision = decide(
+      rule,
+      votes,
+      (statement) => storePath !== undefined && storePathOf(statement) === storePath,
+    );
+    const { candidates, explanation } = decision;
+    const operators = decision.votes.map((vote) => vote.operator);
+    const common = { rule: { name: rule.name, because, operators }, candidates, explanation };
+    return decision.accepted
+      ? { ...common, accepted: true, statement: decision.statement, basis: "quorum" }
+      : { ...common, accepted: false, reason: decision.reason };
+  }
+}
+
+/** A statement about the path in question, and how many operators make it. */
+interface Supported {
+  readonly statement: string;
+  readonly storePath: string;
+  readonly count: number;
+}
+
+/** Statements that may be accepted, most supported first; among equals, that of the operator who is configured first. */
+function statementsAbout(facts: PathFacts, votes: readonly Vote[]): Supported[] {
+  const counts = new Map<string, number>();
+  for (const vote of votes) {
+    if (vote.kind === "statement" && isAbout(vote.statement, facts)) {
+      counts.set(vote.statement, (counts.get(vote.statement) ?? 0) + 1);
+    }
+  }
+  return [...counts]
+    .map(([statement, count]) => ({ statement, storePath: storePathOf(statement) as string, count }))
+    .sort((a, b) => b.count - a.count);
+}
+
+function isAbout(statement: string, { hashPart, storePath }: PathFacts): boolean {
+  const about = storePathOf(statement);
+  if (about === undefined) return false;
+  return about.startsWith(`${hashPart}-`, about.lastIndexOf("/") + 1) && about === (storePath ?? about);
+}
+
+/** The name after the hash part; empty when the path is not known, which only a pattern for everything matches. */
+function nameIn(storePath: string | undefined): string {
+  return storePath === undefined ? "" : storePath.slice(storePath.lastIndexOf("/") + 34);
+}
+
+function applyScript(
+  script: PolicyScript,
+  { storePath, hashPart }: { readonly storePath: string | undefined; readonly hashPart: string },
+  votes: readonly Vote[],
+  statements: readonly Supported[],
+  verdict: Verdict,
+): Verdict {
+  const answer = script.decide({
+    path: storePath ?? null,
+    name: storePath === undefined ? null : nameIn(storePath),
+    hashPart,
+    votes: votes.map((vote) => ({
+      operator: vote.operator,
+      kind: vote.kind,
+      statement: vote.kind === "statement" ? vote.statement : null,
+      logged: "claims" in vote && vote.claims.some((claim) => claim.evidence.kind === "logged"),
+    })),
+    quorum: {
+      accepted: verdict.accepted,
+      statement: verdict.accepted ? verdict.statement : null,
+      reason: verdict.accepted ? null : verdict.reason,
+      rule: verdict.rule.name,
+      explanation: verdict.explanation,
+    },
+  });
+  const { rule, candidates } = verdict;
+  const common = { rule, candidates };
+  switch (answer.kind) {
+    case "accept": {
+      const { statement, because: explanation } = answer;
+      if (statements.some((each) => each.statement === statement)) {
+        return { ...common, explanation, accepted: true, statement, basis: "script" };
+      }
+      return {
+        ...common,
+        explanation: "the policy script accepted a statement about this path that no operator makes",
+        accepted: false,
+        reason: "policy-error",
+      };
+    }
+    case "refuse":
+      return { ...common, explanation: answer.because, accepted: false, reason: "script-refused" };
+    case "error":
+      return {
+        ...common,
+        explanation: `the policy script failed: ${answer.message}`,
+        accepted: false,
+        reason: "policy-error",
+      };
+    default:
+      return answer satisfies never;
+  }
+}
+
+/** Mode `report`: whatever any operator states is accepted, the best supported statement first. */
+function lenient(enforced: Verdict, statements: readonly Supported[]): Verdict {
+  const [best] = statements;
+  if (enforced.accepted || best === undefined) return enforced;
+  const { rule, candidates } = enforced;
+  return {
+    rule,
+    candidates,
+    explanation: `accepted because the mode is "report"; enforcing would refuse: ${enforced.explanation}`,
+    accepted: true,
+    statement: best.statement,
+    basis: "report",
+  };
+}
