@@ -14,8 +14,8 @@ import { decodeBase64Exact, emptyRoot, encodeBase64 } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
 import { isDatabaseBusy } from "../store/state-lock.ts";
 
-/** Bytes of a map key that are stored: enough that no two keys ever share them. */
-const KEY_BYTES = 16;
+/** Bytes of a map key that are stored. Whoever reads must check what a statement is about: keys may be made to share them. */
+const KEY_BYTES = 8;
 /** Different statements kept for one key of one log. */
 const MAX_STATEMENTS = 8;
 /** Rows written between two turns of the event loop: about two milliseconds. */
@@ -185,7 +185,10 @@ export class ClaimStore implements Disposable {
     return state;
   }
 
-  /** All claims for a map key (32 bytes), by log and index. A few for each log. */
+  /**
+   * All claims for a map key (32 bytes), by log and index; a few for each log. Claims about another key may be among them:
+   * check what the statements are about.
+   */
   claims(key: Uint8Array): StoredClaim[] {
     return this.#select.all(key.subarray(0, KEY_BYTES)).map((row) => ({
       log: row.log as number,
@@ -382,7 +385,7 @@ function openWriter(path: string): DatabaseSync {
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL;
       PRAGMA cache_size = -64000;
-      PRAGMA wal_autocheckpoint = 4000;
+      PRAGMA wal_autocheckpoint = 16000;
       PRAGMA journal_size_limit = 67108864;
       BEGIN IMMEDIATE;
     `);

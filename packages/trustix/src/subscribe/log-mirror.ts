@@ -93,8 +93,12 @@ export interface LogStatus {
   readonly fault: LogFault | undefined;
 }
 
-/** Claims stored in one transaction: some hundred milliseconds of reading. */
-const BATCH_ENTRIES = 8192;
+/**
+ * Entries stored in one transaction, and characters of their statements. The more there are, the fewer pages of the index
+ * are written for each; and they are in memory until then.
+ */
+const BATCH_ENTRIES = 1 << 15;
+const BATCH_LENGTH = 8 << 20;
 
 /** The mirror of one log. */
 export class LogMirror {
@@ -293,6 +297,8 @@ export class LogMirror {
     const tiles = new VerifiedTiles({ checkpoint: shown, source });
     try {
       await verifyGrowth(head, shown, tiles, { signal });
+      // Growth from nothing needs no hashes, but the files must have the root that was signed.
+      await tiles.readHashes([], { signal });
     } catch (error) {
       if (!(error instanceof TlogError) || error.code !== "FORK" || head.size === 0) throw error;
       await this.#refuseFork(head, shown, tiles, signal);
@@ -310,6 +316,7 @@ export class LogMirror {
     let statementBytes = this.#state.statementBytes;
     const settle = async (nextIndex: number) => {
       this.#state = await store.append(this.id, { claims, unreadable, nextIndex, seenAtMs });
+      ({ statementBytes } = this.#state);
       claims = [];
       unreadable = 0;
     };
@@ -325,7 +332,8 @@ export class LogMirror {
           }
         }
         nextIndex = chunk.resume.nextIndex;
-        if (claims.length + unreadable >= BATCH_ENTRIES) await settle(nextIndex);
+        const isLong = statementBytes - this.#state.statementBytes >= BATCH_LENGTH;
+        if (isLong || claims.length + unreadable >= BATCH_ENTRIES) await settle(nextIndex);
         if (nextIndex - begin >= limits.maxRoundEntries || statementBytes >= limits.maxStatementBytes) break;
       }
     } finally {

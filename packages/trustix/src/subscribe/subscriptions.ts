@@ -3,8 +3,17 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { DEFAULT_STORE_DIR, isHashPart, mapKey, rawMapKey } from "@trustix/nix";
-import { encodeUtf8 } from "@trustix/tlog";
+import {
+  DEFAULT_STORE_DIR,
+  hashPartOf,
+  isHashPart,
+  mapKey,
+  nameOf,
+  parseRawStatement,
+  rawMapKey,
+  type StorePath,
+} from "@trustix/nix";
+import { encodeUtf8, equalBytes } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
 import { HttpClient } from "../http/http-client.ts";
 import { openPeer } from "../http/peer.ts";
@@ -146,7 +155,7 @@ export class Subscriptions implements AsyncDisposable {
   async ask(subject: Subject, options: AskOptions = {}): Promise<SubscriptionAnswer[]> {
     const stored = this.#stored(subject);
     const logs = this.#logsFor(subject).map((log) => {
-      const claims = stored.filter((claim) => claim.log === log.id && isAbout(claim.statement, subject));
+      const claims = stored.filter((claim) => claim.log === log.id);
       return answerOf(log.subscription, log.answer(claims));
     });
     if (subject.protocol !== "nix" || this.#caches.length === 0) return logs;
@@ -203,7 +212,7 @@ export class Subscriptions implements AsyncDisposable {
   }
 
   #stored(subject: Subject): StoredClaim[] {
-    return this.#store.claims(keyOf(subject));
+    return this.#store.claims(keyOf(subject)).filter(({ statement }) => isAbout(statement, subject));
   }
 
   #logsFor(subject: Subject): readonly LogMirror[] {
@@ -234,11 +243,12 @@ function keyOf(subject: Subject): Uint8Array {
   return mapKey("nix", encodeUtf8(subject.hashPart));
 }
 
-/** Whether a statement is about the store path of that name; its hash part is right already. */
+/** Whether a statement, which is well formed, is about the subject: that path, or that key. */
 function isAbout(statement: string, subject: Subject): boolean {
-  if (subject.protocol !== "nix" || subject.name === undefined) return true;
-  const path = statement.slice(2, statement.indexOf(";", 2));
-  return path.endsWith(`/${subject.hashPart}-${subject.name}`);
+  if (subject.protocol === "raw") return equalBytes(parseRawStatement(statement).key, subject.key);
+  const { hashPart, name } = subject;
+  const path = statement.slice(2, statement.indexOf(";", 2)) as StorePath;
+  return hashPartOf(path) === hashPart && (name === undefined || nameOf(path) === name);
 }
 
 function forName(answer: Answer, subject: Subject): Answer {
