@@ -5,7 +5,7 @@
 import { writeSync } from "node:fs";
 import { formatRawEntry, rawProtocol } from "@trustix/nix";
 import { createSigner } from "@trustix/tlog";
-import { PublishedLog } from "../packages/trustix/src/log/published-log.ts";
+import { PublishedLog } from "trustix/src/log/published-log.ts";
 
 const [directory, origin, key, tag, batchMs] = process.argv.slice(2);
 const log = await PublishedLog.open(

@@ -29,8 +29,8 @@ import {
   type TileSource,
   verifyLog,
 } from "@trustix/tlog";
-import { PublishedLog } from "../packages/trustix/src/log/published-log.ts";
-import { nodeFileSystem } from "../packages/trustix/src/store/file-system.ts";
+import { PublishedLog } from "trustix/src/log/published-log.ts";
+import { nodeFileSystem } from "trustix/src/store/file-system.ts";
 
 const ORIGIN = "crash.example/log";
 /** A log is given up for a fresh one after so many rounds, so that full verification stays quick. */

@@ -32,9 +32,9 @@ export interface PublishedLogOptions {
   readonly directory: string;
   /** Time from one checkpoint to the next while claims come in. Default 250. */
   readonly batchMs?: number;
-  /** Entries under one checkpoint at most, when that many wait. Default 16,384. */
+  /** Entries under one checkpoint at most, when that many wait. Default 8,192. */
   readonly maxBatchEntries?: number;
-  /** Entries that may wait to be published; more are turned away with `PUSHBACK`. Default 65,536. */
+  /** Entries that may wait to be published; more are turned away with `PUSHBACK`. Default 32,768. */
   readonly maxPendingEntries?: number;
   /** Bytes of entries that may wait to be published. Default 32 MiB. */
   readonly maxPendingBytes?: number;
@@ -129,7 +129,7 @@ export class PublishedLog implements AsyncDisposable {
       journal: parts.journal,
       builder: parts.recovered.builder,
       head: parts.recovered.head,
-      batch: { batchMs: options.batchMs ?? 250, maxBatchEntries: options.maxBatchEntries ?? 16_384 },
+      batch: { batchMs: options.batchMs ?? 250, maxBatchEntries: options.maxBatchEntries ?? 8192 },
       now,
       sleep,
       onPublished: (_head, entries) => this.#afterPublication(entries),
@@ -140,7 +140,7 @@ export class PublishedLog implements AsyncDisposable {
       journal: parts.journal,
       index: parts.index,
       limits: {
-        maxPendingEntries: options.maxPendingEntries ?? 65_536,
+        maxPendingEntries: options.maxPendingEntries ?? 32_768,
         maxPendingBytes: options.maxPendingBytes ?? 32 << 20,
       },
       sleep,
