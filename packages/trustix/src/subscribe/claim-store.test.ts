@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { mapKey } from "@trustix/nix";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type ClaimBatch, ClaimStore, type NewClaim } from "./claim-store.ts";
+import { dumpClaims } from "./dump-claims.test.util.ts";
+
+let root: string;
+let path: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "claims-"));
+  path = join(root, "claims.db");
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+const keyOf = (n: number) => mapKey("raw", Uint8Array.of(n));
+
+function batch(claims: readonly [key: number, statement: number][], start: number): ClaimBatch {
+  return {
+    claims: claims.map(([key, statement], i): NewClaim => {
+      return { key: keyOf(key), index: start + i, statement: `statement ${key} ${statement}` };
+    }),
+    unreadable: 0,
+    nextIndex: start + claims.length,
+    seenAtMs: 5000,
+  };
+}
+
+const identity = (n: number) => ({ origin: `log${n}.example`, key: `key ${n}`, protocol: "raw" });
+
+/** What the store should say: the first eight different statements of a key, each at its first index. */
+function expected(claims: readonly [number, number][], key: number): { index: number; statement: string }[] {
+  const found = new Map<string, number>();
+  for (const [index, [k, s]] of claims.entries()) {
+    const statement = `statement ${k} ${s}`;
+    if (k === key && !found.has(statement) && found.size < 8) found.set(statement, index);
+  }
+  return [...found].map(([statement, index]) => ({ index, statement }));
+}
+
+describe("ClaimStore", () => {
+  it("says the same however the claims came in batches, and after reopening", async () => {
+    const claims = fc.array(fc.tuple(fc.nat(4), fc.nat(11)), { maxLength: 80 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(claims, { minLength: 1, maxLength: 3 }),
+        fc.integer({ min: 1, max: 40 }),
+        async (logs, step) => {
+          rmSync(path, { force: true });
+          let store = ClaimStore.open(path);
+          const ids: number[] = [];
+          for (const [n, all] of logs.entries()) {
+            const { id } = await store.log(identity(n));
+            ids.push(id);
+            for (let start = 0; start < all.length; start += step) {
+              await store.append(id, batch(all.slice(start, start + step), start));
+            }
+          }
+          await store.close();
+          store = ClaimStore.open(path);
+          for (const [n, all] of logs.entries()) {
+            const state = await store.log(identity(n));
+            expect(state).toMatchObject({ id: ids[n], nextIndex: all.length });
+            let count = 0;
+            for (let key = 0; key <= 4; key++) {
+              const found = store.claims(keyOf(key)).filter(({ log }) => log === ids[n]);
+              expect(found.map(({ index, statement }) => ({ index, statement }))).toEqual(expected(all, key));
+              count += found.length;
+            }
+            expect(state.claims).toBe(count);
+          }
+          await store.close();
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it("shares the text of statements that builders agree on", async () => {
+    const store = ClaimStore.open(path);
+    for (let n = 0; n < 3; n++) {
+      const { id } = await store.log(identity(n));
+      await store.append(
+        id,
+        batch(
+          [
+            [1, 1],
+            [2, n],
+          ],
+          0,
+        ),
+      );
+    }
+    await store.close();
+    const database = new DatabaseSync(path);
+    expect(database.prepare("SELECT count(*) AS n FROM statement").get()).toEqual({ n: 4 });
+    database.close();
+  });
+
+  it("forgets one log and leaves the others", async () => {
+    const store = ClaimStore.open(path);
+    const [a, b] = [await store.log(identity(0)), await store.log(identity(1))];
+    for (const { id } of [a, b])
+      await store.append(
+        id,
+        batch(
+          [
+            [1, 1],
+            [2, id],
+          ],
+          0,
+        ),
+      );
+    const forgotten = await store.forget(a.id);
+    expect(forgotten).toMatchObject({ nextIndex: 0, claims: 0, statementBytes: 0 });
+    expect(store.claims(keyOf(1))).toEqual([
+      { log: b.id, index: 0, statement: "statement 1 1", seenAtMs: 5000 },
+    ]);
+    await store.close();
+    expect(dumpClaims(path)).toHaveLength(2);
+  });
+
+  it("keeps heads, rollbacks and faults", async () => {
+    let store = ClaimStore.open(path);
+    const { id } = await store.log(identity(0));
+    const head = { size: 7, root: new Uint8Array(32).fill(3), note: "a note", seenAtMs: 12345 };
+    await store.saveHead(id, head);
+    await store.saveRollback(id, 99);
+    await store.close();
+    store = ClaimStore.open(path);
+    expect(await store.log(identity(0))).toMatchObject({ head, rolledBackSinceMs: 99, fault: undefined });
+    const fault = { kind: "forked", reason: "two", evidence: "/x", atMs: 4 } as const;
+    await store.saveFault(id, fault);
+    await store.close();
+    store = ClaimStore.open(path);
+    expect(await store.log(identity(0))).toMatchObject({ fault, rolledBackSinceMs: undefined });
+    await store.close();
+  });
+
+  it("knows a log with another key as another log", async () => {
+    const store = ClaimStore.open(path);
+    const one = await store.log(identity(0));
+    const two = await store.log({ ...identity(0), key: "another" });
+    expect(one.id).not.toBe(two.id);
+    await store.close();
+  });
+
+  it("refuses files that are damaged or of another version", () => {
+    writeFileSync(path, "this is no database, but long enough to look at".repeat(100));
+    expect(() => ClaimStore.open(path)).toThrow(expect.objectContaining({ code: "STATE_CORRUPT" }));
+    rmSync(path);
+    const database = new DatabaseSync(path);
+    database.exec("PRAGMA user_version = 99");
+    database.close();
+    expect(() => ClaimStore.open(path)).toThrow(expect.objectContaining({ code: "STATE_CORRUPT" }));
+    expect(() => ClaimStore.open(join(root, "no", "where.db"))).toThrow(
+      expect.objectContaining({ code: "STORAGE_FAILED" }),
+    );
+  });
+
+  it("refuses to write after it was closed", async () => {
+    const store = ClaimStore.open(path);
+    const { id } = await store.log(identity(0));
+    await store.close();
+    await expect(store.saveRollback(id, 1)).rejects.toMatchObject({ code: "CLOSED" });
+  });
+});
