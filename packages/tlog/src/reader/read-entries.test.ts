@@ -239,4 +239,21 @@ test("resume points have one spelling", () => {
       expect.objectContaining({ code: expect.stringMatching(/_INVALID$/) }),
     );
   }
+  const root = fc.uint8Array({ minLength: 32, maxLength: 32 });
+  fc.assert(
+    fc.property(fc.maxSafeNat(), fc.maxSafeNat(), root, (a, b, bytes) => {
+      const verified = { size: Math.max(a, b), root: new Uint8Array(bytes) };
+      const point = { nextIndex: Math.min(a, b), verified };
+      expect(parseResumePoint(formatResumePoint(point))).toEqual(point);
+    }),
+  );
+  for (const wrong of [
+    { nextIndex: 1501, verified: last },
+    { nextIndex: -1, verified: last },
+    { nextIndex: 0.5, verified: last },
+    { nextIndex: 0, verified: { ...last, size: 2 ** 53 } },
+    { nextIndex: 0, verified: { ...last, root: new Uint8Array(31) } },
+  ]) {
+    expect(() => formatResumePoint(wrong)).toThrowError(code("RANGE_INVALID"));
+  }
 });

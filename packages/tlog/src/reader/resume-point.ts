@@ -11,8 +11,12 @@ export interface ResumePoint {
   readonly verified: TreeHead;
 }
 
-/** Text form of a resume point: next index, size and base64 root hash, a line each. */
+/**
+ * Text form of a resume point: next index, size and base64 root hash, a line each.
+ * @throws TlogError RANGE_INVALID for what {@link parseResumePoint} would refuse
+ */
 export function formatResumePoint(point: ResumePoint): string {
+  checkResumePoint(point);
   return `${point.nextIndex}\n${point.verified.size}\n${encodeBase64(point.verified.root)}\n`;
 }
 
@@ -35,9 +39,15 @@ export function parseResumePoint(text: string): ResumePoint {
   return point;
 }
 
-/** @throws TlogError RANGE_INVALID if more was read than proven */
+/** @throws TlogError RANGE_INVALID for a size, index or root that cannot be one, or if more was read than proven */
 export function checkResumePoint({ nextIndex, verified }: ResumePoint): void {
-  if (nextIndex > verified.size) {
-    throw new TlogError("RANGE_INVALID", `resume point: index ${nextIndex} is beyond size ${verified.size}`);
+  const { size, root } = verified;
+  const isRange = Number.isSafeInteger(nextIndex) && Number.isSafeInteger(size) && nextIndex >= 0;
+  if (!isRange || nextIndex > size) {
+    throw new TlogError(
+      "RANGE_INVALID",
+      `resume point: index ${nextIndex} does not lie in a tree of size ${size}`,
+    );
   }
+  if (root.length !== 32) throw new TlogError("RANGE_INVALID", "resume point: a root hash has 32 bytes");
 }
