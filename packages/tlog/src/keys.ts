@@ -107,7 +107,7 @@ export function isSameKey(a: VerifierKey, b: VerifierKey): boolean {
 
 /**
  * A private key from 32 bytes of randomness.
- * @param seed default: 32 bytes of the platform's cryptographic generator
+ * @param seed default: 32 bytes of the platform's cryptographic generator; copied
  * @throws TlogError KEY_MALFORMED
  */
 export async function createPrivateKey(
@@ -116,7 +116,7 @@ export async function createPrivateKey(
   seed: Uint8Array = crypto.getRandomValues(new Uint8Array(ED25519_KEY_BYTES)),
 ): Promise<PrivateKey> {
   const { publicKey } = await Ed25519Signer.fromSeed(seed);
-  return { name, id: keyId(name, type, publicKey), type, seed };
+  return { name, id: keyId(name, type, publicKey), type, seed: seed.slice() };
 }
 
 /**
