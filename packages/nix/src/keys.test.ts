@@ -123,6 +123,8 @@ describe("keys", () => {
       `a:b:${secret}`,
       `é:${secret}`,
       `${"a".repeat(1000)}:${secret}`,
+      `${secret}:a`,
+      `${secret}:`,
     ]) {
       expectNixError(() => parseSecretKey(text), "KEY_INVALID");
       expectNixError(() => parsePublicKey(text), "KEY_INVALID");

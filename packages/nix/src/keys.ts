@@ -63,6 +63,7 @@ function isKeyName(name: string): boolean {
 function parseNamed(text: string, sizeBytes: number, code: NixErrorCode, what: string) {
   if (text.length > MAX_LENGTH) throw new NixError(code, `a ${what} of more than ${MAX_LENGTH} characters`);
   const colon = text.indexOf(":");
+  // What stands before the colon is not quoted either: it is the secret, when someone swapped the halves.
   const name = text.slice(0, Math.max(colon, 0));
   if (!isKeyName(name))
     throw new NixError(code, `a ${what} is <name>:<base64>, its name printable ASCII without space`);
@@ -70,13 +71,10 @@ function parseNamed(text: string, sizeBytes: number, code: NixErrorCode, what: s
   try {
     bytes = decodeBase64(text.slice(colon + 1));
   } catch {
-    throw new NixError(code, `the ${what} of ${quote(name)} is not canonical base64 after its colon`);
+    throw new NixError(code, `the ${what} is not canonical base64 after its colon`);
   }
   if (bytes.length !== sizeBytes) {
-    throw new NixError(
-      code,
-      `the ${what} of ${quote(name)} has ${bytes.length} bytes instead of ${sizeBytes}`,
-    );
+    throw new NixError(code, `the ${what} has ${bytes.length} bytes instead of ${sizeBytes}`);
   }
   return { name, bytes };
 }
