@@ -12,10 +12,12 @@ import { formatNarInfo, nixProtocol, parseNarInfo } from "@trustix/nix";
 import {
   createScalarHasher,
   createWasmHasher,
+  emptyRoot,
   type Hasher,
   readEntries,
   type TileSource,
   TreeBuilder,
+  type TreeHead,
   verifyLog,
 } from "@trustix/tlog";
 import { createNodeHasher } from "@trustix/tlog/node";
@@ -58,7 +60,7 @@ async function trees(): Promise<Row[]> {
   const entries = Array.from({ length: ENTRIES }, (_, index) => Buffer.alloc(ENTRY_BYTES, `entry ${index} `));
   const files = new Map<string, Uint8Array>();
   const source: TileSource = { fetch: async (path) => files.get(path) };
-  let head = { size: 0, root: new Uint8Array(32) };
+  let head: TreeHead = { size: 0, root: emptyRoot() };
   const tasks = new Map<string, () => unknown>([
     [
       `createHash of each ${ENTRY_BYTES}-byte entry`,
