@@ -5,6 +5,7 @@ import { parse, TomlError } from "smol-toml";
 import type * as z from "zod";
 import { TrustixError } from "../errors.ts";
 import { locateKey, type Step } from "./locate.ts";
+import { policyProblems } from "./policy.ts";
 import { configSchema, type RawConfig } from "./schema.ts";
 import { nearest } from "./suggest.ts";
 
@@ -181,6 +182,9 @@ function crossCheck(config: RawConfig, text: string): ConfigProblem[] {
   if (config.cache.enabled && config.cache["key-file"] === undefined) {
     add(["cache", "key-file"], "is missing: an enabled cache signs; make a key with `trustix keygen cache`");
   }
+  const policy = camel(config.policy) as CamelKeys<RawConfig["policy"]>;
+  const operators = config.operator.map(({ name }) => name);
+  for (const problem of policyProblems(policy, operators)) add(problem.path, problem.message);
   return problems;
 }
 
@@ -227,6 +231,12 @@ export function parseConfig(text: string, file: string): Config {
     cache: {
       ...config.cache,
       ...(config.cache.keyFile === undefined ? {} : { keyFile: resolve(here, config.cache.keyFile) }),
+    },
+    policy: {
+      ...config.policy,
+      ...(config.policy.script === undefined
+        ? {}
+        : { script: { ...config.policy.script, file: resolve(here, config.policy.script.file) } }),
     },
     api: { ...config.api, tokensFile: resolve(stateDir, config.api.tokensFile) },
   };

@@ -9,7 +9,7 @@ interface Shape {
   readonly description?: string;
   readonly default?: unknown;
   readonly fallback?: string;
-  readonly example?: string;
+  readonly example?: unknown;
   readonly enum?: readonly unknown[];
   readonly minimum?: number;
   readonly maximum?: number;
@@ -34,23 +34,39 @@ function showDefault(option: Shape, isRequired: boolean): string {
   return option.fallback ?? "none";
 }
 
-function renderSection(heading: string, section: Shape): string {
-  const rows = Object.entries(section.properties ?? {}).map(([name, option]) => {
-    const example = option.example === undefined ? "" : ` Example: \`${JSON.stringify(option.example)}\`.`;
-    const isRequired = section.required?.includes(name) ?? false;
-    return `### \`${name}\`\n\n${option.description ?? ""}${example}\n\n- Type: ${showType(option)}\n- Default: ${showDefault(option, isRequired)}\n`;
-  });
-  return `## \`${heading}\`\n\n${section.description ?? ""}\n\n${rows.join("\n")}`;
+/** A table, or an array of tables, as a heading; undefined for an option that is neither. */
+function asSection(name: string, option: Shape): { heading: string; section: Shape } | undefined {
+  if (option.properties !== undefined) return { heading: `[${name}]`, section: option };
+  if (option.items?.properties === undefined) return undefined;
+  return {
+    heading: `[[${name}]]`,
+    section: { ...option.items, description: option.description ?? "" },
+  };
+}
+
+/** A section, then the sections inside it. */
+function renderSection(name: string, option: Shape): string[] {
+  const found = asSection(name, option);
+  if (found === undefined) return [];
+  const { heading, section } = found;
+  const options = Object.entries(section.properties ?? {});
+  const rows = options
+    .filter(([key, inner]) => asSection(key, inner) === undefined)
+    .map(([key, inner]) => {
+      const example = inner.example === undefined ? "" : ` Example: \`${JSON.stringify(inner.example)}\`.`;
+      const isRequired = section.required?.includes(key) ?? false;
+      return `### \`${key}\`\n\n${inner.description ?? ""}${example}\n\n- Type: ${showType(inner)}\n- Default: ${showDefault(inner, isRequired)}\n`;
+    });
+  return [
+    `## \`${heading}\`\n\n${section.description ?? ""}\n\n${rows.join("\n")}`,
+    ...options.flatMap(([key, inner]) => renderSection(`${name}.${key}`, inner)),
+  ];
 }
 
 /** docs/reference/configuration.md */
 export function renderConfigReference(): string {
   const { properties = {} } = z.toJSONSchema(configSchema, { io: "input" }) as unknown as Shape;
-  const sections = Object.entries(properties).map(([name, section]) =>
-    section.items === undefined
-      ? renderSection(`[${name}]`, section)
-      : renderSection(`[[${name}]]`, { ...section.items, description: section.description ?? "" }),
-  );
+  const sections = Object.entries(properties).flatMap(([name, section]) => renderSection(name, section));
   return `${GENERATED}
 
 # Configuration

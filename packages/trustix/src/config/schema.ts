@@ -1,71 +1,8 @@
 // The schema of `trustix.toml`. The descriptions here are the reference: docs/reference/configuration.md is generated
 // from them (reference.ts), so each says what the option does, and what happens at its limits.
 import * as z from "zod";
-import { formatDuration, formatSize, parseAddress, parseDuration, parseSize } from "./units.ts";
-
-/** Extra facts of an option for the reference page. */
-interface Meta {
-  readonly description: string;
-  /** What stands in the page for a default that depends on other options. */
-  readonly fallback?: string;
-  readonly example?: string;
-}
-
-function duration(minMs: number, maxMs: number, meta: Meta) {
-  return z
-    .string()
-    .transform((text, context) => {
-      const value = parseDuration(text);
-      if (value !== undefined && value >= minMs && value <= maxMs) return value;
-      context.addIssue({
-        code: "custom",
-        message: `must be a duration from ${formatDuration(minMs)} to ${formatDuration(maxMs)}, such as "250ms", "10s" or "1h"`,
-        input: text,
-      });
-      return z.NEVER;
-    })
-    .meta({ kind: "duration", ...meta });
-}
-
-function size(minBytes: number, maxBytes: number, meta: Meta) {
-  return z
-    .string()
-    .transform((text, context) => {
-      const value = parseSize(text);
-      if (value !== undefined && value >= minBytes && value <= maxBytes) return value;
-      context.addIssue({
-        code: "custom",
-        message: `must be a size from ${formatSize(minBytes)} to ${formatSize(maxBytes)}, such as "64KiB" or "16MiB"`,
-        input: text,
-      });
-      return z.NEVER;
-    })
-    .meta({ kind: "size", ...meta });
-}
-
-function address(meta: Meta) {
-  return z
-    .string()
-    .transform((text, context) => {
-      const value = parseAddress(text);
-      if (value !== undefined) return value;
-      context.addIssue({
-        code: "custom",
-        message: 'must be an address: "host:port", "[ipv6]:port", "unix:/path" or "systemd"',
-        input: text,
-      });
-      return z.NEVER;
-    })
-    .meta({ kind: "address", ...meta });
-}
-
-function path(meta: Meta) {
-  return z
-    .string()
-    .min(1)
-    .max(4096)
-    .meta({ kind: "path", ...meta });
-}
+import { address, duration, path, size } from "./fields.ts";
+import { operatorSchema, policySchema } from "./policy.ts";
 
 const node = z
   .strictObject({
@@ -257,6 +194,12 @@ export const configSchema = z.strictObject({
     .max(64)
     .default([])
     .meta({ description: log.meta()?.description ?? "" }),
+  operator: z
+    .array(operatorSchema)
+    .max(256)
+    .default([])
+    .meta({ description: operatorSchema.meta()?.description ?? "" }),
+  policy: policySchema.prefault({}),
   nix: nix.prefault({}),
   publish: publish.prefault({}),
   cache: cache.prefault({}),

@@ -1,7 +1,7 @@
 import { contentAddressedPath, sha256 } from "@trustix/nix";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { PolicySettings } from "../config/policy.ts";
+import { type PolicySettings, policyProblems } from "../config/policy.ts";
 import type { Vote } from "../votes/vote.ts";
 import { createPolicy, type PathFacts, type PolicyDecision, provenStatement } from "./policy.ts";
 import type { PolicyScript, ScriptAnswer, ScriptInput } from "./script.ts";
@@ -333,4 +333,50 @@ it("settings that are no policy are an error", () => {
   expect(() => createPolicy(settings({ members: ["nobody"] }), names)).toThrow(
     expect.objectContaining({ code: "CONFIG_INVALID" }),
   );
+});
+
+describe("settings that pass their checks", () => {
+  const all = ["alice", "bob", "chuck", "g", "h", "i"];
+  const someNames = fc.uniqueArray(fc.constantFrom(...all), { minLength: 1, maxLength: 4 });
+  const someThreshold = fc.oneof(
+    fc.integer({ min: -1, max: 5 }),
+    fc.constantFrom("majority", "1%", "67%", "100%"),
+  );
+  const quorum = { threshold: someThreshold, members: someNames };
+  const some: fc.Arbitrary<PolicySettings> = fc.record({
+    mode: fc.constantFrom("enforce", "report"),
+    onConflict: fc.constantFrom("outvote", "reject"),
+    threshold: someThreshold,
+    members: fc.option(someNames, { nil: undefined }),
+    group: fc.array(fc.record({ name: fc.constantFrom("g", "h", "i"), ...quorum }), { maxLength: 4 }),
+    rule: fc.array(
+      fc.record({
+        name: fc.constantFrom("r", "s"),
+        match: fc.array(fc.constantFrom("*", "a-*", "b"), { minLength: 1 }),
+        threshold: someThreshold,
+        members: fc.option(someNames, { nil: undefined }),
+      }),
+      { maxLength: 3 },
+    ),
+  });
+
+  it("ends on any settings, and what it lets pass decides without an error", () => {
+    fc.assert(
+      fc.property(some, (settings) => {
+        const operators = ["alice", "bob", "chuck"];
+        if (policyProblems(settings, operators).length > 0) return;
+        const policy = createPolicy(settings, operators);
+        const votes = operators.map((operator) => ({
+          operator,
+          kind: "statement" as const,
+          statement: A,
+          claims: [],
+        }));
+        // No threshold is out of reach: when all agree, all is accepted.
+        expect(policy.decide({ hashPart: "0".repeat(32) }, votes).accepted).toBe(true);
+        expect(policy.decide({ hashPart: "0".repeat(32) }, []).accepted).toBe(false);
+      }),
+      { numRuns: 2000 },
+    );
+  });
 });
