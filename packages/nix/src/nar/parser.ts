@@ -4,7 +4,6 @@
  * Chunks may be cut anywhere. Runs in browsers.
  */
 
-import { encodeUtf8 } from "../encoding.ts";
 import { NixError } from "../errors.ts";
 import {
   checkNarName,
@@ -14,6 +13,25 @@ import {
   type NarLimits,
   showBytes,
 } from "./format.ts";
+import {
+  CLOSE,
+  CONTENTS,
+  DIRECTORY,
+  EMPTY,
+  ENTRY,
+  EXECUTABLE,
+  expectedIn,
+  MAGIC,
+  MAX_KEYWORD_BYTES,
+  NAME,
+  NODE,
+  OPEN,
+  REGULAR,
+  State,
+  SYMLINK,
+  TARGET,
+  TYPE,
+} from "./grammar.ts";
 
 /** A regular file as its header in the archive describes it. */
 export interface NarFile {
@@ -43,48 +61,6 @@ export interface NarHandler {
   /** A symbolic link. Its target is any bytes without NUL: it may point anywhere. */
   symlink(name: Uint8Array | undefined, target: Uint8Array): void;
 }
-
-/** What the next token must be. */
-const State = {
-  magic: 0,
-  open: 1,
-  type: 2,
-  kind: 3,
-  fileField: 4,
-  executableValue: 5,
-  contentsKey: 6,
-  size: 7,
-  contents: 8,
-  padding: 9,
-  targetKey: 10,
-  target: 11,
-  close: 12,
-  entryOrClose: 13,
-  entryOpen: 14,
-  nameKey: 15,
-  name: 16,
-  nodeKey: 17,
-  entryClose: 18,
-  end: 19,
-} as const;
-type State = (typeof State)[keyof typeof State];
-
-const MAGIC = /* @__PURE__ */ encodeUtf8("nix-archive-1");
-const OPEN = /* @__PURE__ */ encodeUtf8("(");
-const CLOSE = /* @__PURE__ */ encodeUtf8(")");
-const TYPE = /* @__PURE__ */ encodeUtf8("type");
-const REGULAR = /* @__PURE__ */ encodeUtf8("regular");
-const EXECUTABLE = /* @__PURE__ */ encodeUtf8("executable");
-const EMPTY = /* @__PURE__ */ new Uint8Array(0);
-const CONTENTS = /* @__PURE__ */ encodeUtf8("contents");
-const SYMLINK = /* @__PURE__ */ encodeUtf8("symlink");
-const TARGET = /* @__PURE__ */ encodeUtf8("target");
-const DIRECTORY = /* @__PURE__ */ encodeUtf8("directory");
-const ENTRY = /* @__PURE__ */ encodeUtf8("entry");
-const NAME = /* @__PURE__ */ encodeUtf8("name");
-const NODE = /* @__PURE__ */ encodeUtf8("node");
-
-const MAX_KEYWORD_BYTES = 13;
 
 /** Bytes that a string of this length takes after its length field. */
 function padded(length: number): number {
@@ -236,7 +212,7 @@ export class NarParser {
     else if (this.#state === State.target) {
       this.#checkLength("symlink target", length, this.#limits.maxTargetBytes, offset);
     } else if (length > MAX_KEYWORD_BYTES) {
-      throw new NixError("NAR_TOKEN_INVALID", `expected ${this.#expected()} at offset ${offset}`);
+      throw new NixError("NAR_TOKEN_INVALID", `expected ${expectedIn(this.#state)} at offset ${offset}`);
     }
     return 8 + padded(length);
   }
@@ -345,7 +321,7 @@ export class NarParser {
       const found = showBytes(bytes.subarray(from, from + length));
       throw new NixError(
         "NAR_TOKEN_INVALID",
-        `expected ${this.#expected()}, found ${found} at offset ${offset}`,
+        `expected ${expectedIn(this.#state)}, found ${found} at offset ${offset}`,
       );
     }
     this.#state = next;
@@ -403,36 +379,6 @@ export class NarParser {
 
   #badPadding(offset: number): NixError {
     return new NixError("NAR_PADDING_INVALID", `padding at offset ${offset} is not zero`);
-  }
-
-  #expected(): string {
-    switch (this.#state) {
-      case State.magic:
-        return 'the magic "nix-archive-1" of a NAR';
-      case State.open:
-      case State.entryOpen:
-        return '"("';
-      case State.type:
-        return '"type"';
-      case State.kind:
-        return '"regular", "directory" or "symlink"';
-      case State.fileField:
-        return '"executable" or "contents"';
-      case State.executableValue:
-        return 'an empty string after "executable"';
-      case State.contentsKey:
-        return '"contents"';
-      case State.targetKey:
-        return '"target"';
-      case State.nameKey:
-        return '"name"';
-      case State.nodeKey:
-        return '"node"';
-      case State.entryOrClose:
-        return '"entry" or ")"';
-      default:
-        return '")"';
-    }
   }
 }
 
