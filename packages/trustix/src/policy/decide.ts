@@ -101,15 +101,20 @@ function dissents(vote: Vote, statement: string): boolean {
 }
 
 function rankCandidates(quorum: Quorum, votes: readonly Vote[]): Candidate[] {
-  const operatorsByStatement = new Map<string, string[]>();
+  const made: { readonly statement: string; readonly operators: string[] }[] = [];
   for (const vote of votes) {
     if (vote.kind !== "statement") continue;
-    const operators = operatorsByStatement.get(vote.statement);
-    if (operators === undefined) operatorsByStatement.set(vote.statement, [vote.operator]);
-    else operators.push(vote.operator);
+    const { operator, statement } = vote;
+    const same = made.find((each) => each.statement === statement);
+    if (same === undefined) made.push({ statement, operators: [operator] });
+    else same.operators.push(operator);
   }
-  return [...operatorsByStatement]
-    .map(([statement, operators]) => ({ statement, operators, outcome: evaluateQuorum(quorum, operators) }))
+  return made
+    .map(({ statement, operators }) => ({
+      statement,
+      operators,
+      outcome: evaluateQuorum(quorum, operators),
+    }))
     .sort((a, b) => b.operators.length - a.operators.length || (a.statement < b.statement ? -1 : 1));
 }
 

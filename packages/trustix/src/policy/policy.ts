@@ -4,7 +4,13 @@
  * Pure but for the script, which is passed in. The same settings, facts and votes give the same decision.
  */
 
-import { type Fingerprinted, formatNixStatement, provesNarHash, type SelfProving } from "@trustix/nix";
+import {
+  type Fingerprinted,
+  formatNixStatement,
+  HASH_PART_LENGTH,
+  provesNarHash,
+  type SelfProving,
+} from "@trustix/nix";
 import { type PolicySettings, policyProblems, type QuorumSettings } from "../config/policy.ts";
 import { TrustixError } from "../errors.ts";
 import type { Vote } from "../votes/vote.ts";
@@ -17,7 +23,7 @@ import { storePathOf } from "./statement-path.ts";
 /** Name of the rule for paths that no `[[policy.rule]]` matches. */
 export const DEFAULT_RULE = "default";
 
-/** What is known of a path before anybody is asked. */
+/** What is known of a path before anybody is asked. `hashPart` and `storePath` come from the caller, and agree. */
 export interface PathFacts {
   /** The 32 characters that a binary cache is asked for. */
   readonly hashPart: string;
@@ -171,7 +177,8 @@ export class Policy {
     );
     const { hashPart } = facts;
     const { mode } = this;
-    if (facts.proven !== undefined && isAbout(facts.proven, facts)) {
+    const provenPath = facts.proven === undefined ? undefined : storePathOf(facts.proven);
+    if (facts.proven !== undefined && provenPath !== undefined && isPath(provenPath, facts)) {
       const proven: Verdict = {
         rule: {
           name: "content-addressed",
@@ -184,8 +191,7 @@ export class Policy {
         statement: facts.proven,
         basis: "content-addressed",
       };
-      const storePath = storePathOf(facts.proven);
-      return { ...proven, hashPart, storePath, mode, votes: counted, enforced: proven };
+      return { ...proven, hashPart, storePath: provenPath, mode, votes: counted, enforced: proven };
     }
     const statements = statementsAbout(facts, counted);
     const { storePath, verdict } = this.#applyRules(facts, counted, statements);
@@ -213,7 +219,7 @@ export class Policy {
         : [facts.storePath];
     const verdicts = (paths.length === 0 ? [undefined] : paths).map((storePath) => ({
       storePath,
-      verdict: this.#applyRule(storePath, votes),
+      verdict: this.#applyRule(storePath, votes, statements),
     }));
     const accepted = verdicts.filter(({ verdict }) => verdict.accepted);
     const [first, second] = accepted;
@@ -229,7 +235,11 @@ export class Policy {
     return (first ?? verdicts[0]) as (typeof verdicts)[number];
   }
 
-  #applyRule(storePath: string | undefined, votes: readonly Vote[]): Verdict {
+  #applyRule(
+    storePath: string | undefined,
+    votes: readonly Vote[],
+    statements: readonly Supported[],
+  ): Verdict {
     const name = nameIn(storePath);
     let rule = this.#fallback;
     let because = this.#rules.length === 0 ? "it is the only one" : "no other rule matches";
@@ -241,10 +251,8 @@ export class Policy {
         break search;
       }
     }
-    const decision: Decision = decide(
-      rule,
-      votes,
-      (statement) => storePath !== undefined && storePathOf(statement) === storePath,
+    const decision: Decision = decide(rule, votes, (statement) =>
+      statements.some((each) => each.statement === statement && each.storePath === storePath),
     );
     const { candidates, explanation } = decision;
     const operators = decision.votes.map((vote) => vote.operator);
@@ -259,26 +267,34 @@ export class Policy {
 interface Supported {
   readonly statement: string;
   readonly storePath: string;
-  readonly count: number;
+  count: number;
 }
 
-/** Statements that may be accepted, most supported first; among equals, that of the operator who is configured first. */
+/**
+ * Statements that may be accepted, most supported first; among equals, that of the operator who is configured first. They are
+ * few, so looking through them is faster than hashing each statement for a map.
+ */
 function statementsAbout(facts: PathFacts, votes: readonly Vote[]): Supported[] {
-  const counts = new Map<string, number>();
+  const found: Supported[] = [];
   for (const vote of votes) {
-    if (vote.kind === "statement" && isAbout(vote.statement, facts)) {
-      counts.set(vote.statement, (counts.get(vote.statement) ?? 0) + 1);
+    if (vote.kind !== "statement") continue;
+    const { statement } = vote;
+    const same = found.find((each) => each.statement === statement);
+    if (same !== undefined) {
+      same.count++;
+      continue;
     }
+    const storePath = storePathOf(statement);
+    if (storePath !== undefined && isPath(storePath, facts)) found.push({ statement, storePath, count: 1 });
   }
-  return [...counts]
-    .map(([statement, count]) => ({ statement, storePath: storePathOf(statement) as string, count }))
-    .sort((a, b) => b.count - a.count);
+  return found.sort((a, b) => b.count - a.count);
 }
 
-function isAbout(statement: string, { hashPart, storePath }: PathFacts): boolean {
-  const about = storePathOf(statement);
-  if (about === undefined) return false;
-  return about.startsWith(`${hashPart}-`, about.lastIndexOf("/") + 1) && about === (storePath ?? about);
+/** Whether a path, as `storePathOf` finds it, is the one in question. */
+function isPath(about: string, { hashPart, storePath }: PathFacts): boolean {
+  return storePath === undefined
+    ? hashPart.length === HASH_PART_LENGTH && about.startsWith(hashPart, about.lastIndexOf("/") + 1)
+    : about === storePath;
 }
 
 /** The name after the hash part; empty when the path is not known, which only a pattern for everything matches. */

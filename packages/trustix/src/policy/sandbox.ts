@@ -102,7 +102,9 @@ function unusable(fileName: string, reason: string): TrustixError {
 
 class Sandbox implements PolicyScript {
   readonly #options: SandboxOptions;
+  /** Undefined while a new one starts. */
   #engine: Engine | undefined;
+  #isStarting = false;
 
   constructor(options: SandboxOptions, engine: Engine) {
     this.#options = options;
@@ -110,22 +112,32 @@ class Sandbox implements PolicyScript {
   }
 
   decide(input: ScriptInput): ScriptAnswer {
-    if (this.#engine === undefined) return { kind: "error", message: "its engine is being restarted" };
+    if (this.#engine === undefined) {
+      void this.#restart();
+      return { kind: "error", message: "its engine is being restarted" };
+    }
     try {
       return this.#engine.call(JSON.stringify(input));
     } catch (error) {
-      // The engine itself broke, which no script should be able to cause: nothing of it can be used again.
+      // The engine itself broke, for instance because this process' own stack ended: nothing of it can be used again.
       this.#engine = undefined;
-      Engine.start(this.#options).then(
-        (engine) => {
-          this.#engine = engine;
-        },
-        () => undefined,
-      );
+      void this.#restart();
       return {
         kind: "error",
         message: `its engine broke: ${error instanceof Error ? error.message : "unknown"}`,
       };
+    }
+  }
+
+  async #restart(): Promise<void> {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    try {
+      this.#engine = await Engine.start(this.#options);
+    } catch {
+      // It started once, so what is missing now is memory or time: the next decision tries again.
+    } finally {
+      this.#isStarting = false;
     }
   }
 }
