@@ -69,3 +69,30 @@ export function path(meta: Meta) {
     .max(4096)
     .meta({ kind: "path", ...meta });
 }
+
+/** A name that a user gives to something, for commands and reports. */
+export function name(description: string, example: string) {
+  return z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9._-]{0,62}$/,
+      "must be lower-case letters, digits, `.`, `_` and `-`, at most 63, and begin with a letter or digit",
+    )
+    .meta({ kind: "name", description, example });
+}
+
+/** Text that `parse` takes; what `parse` throws is the reason why it is wrong. */
+export function checkedText(parse: (text: string) => unknown, meta: Meta & { readonly kind: string }) {
+  return z
+    .string()
+    .max(4096)
+    .superRefine((text, context) => {
+      try {
+        parse(text);
+      } catch (error) {
+        const message = `is wrong: ${error instanceof Error ? error.message : String(error)}`;
+        context.addIssue({ code: "custom", message, input: text });
+      }
+    })
+    .meta({ ...meta });
+}

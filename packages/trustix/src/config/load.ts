@@ -7,6 +7,8 @@ import { TrustixError } from "../errors.ts";
 import { locateKey, type Step } from "./locate.ts";
 import { policyProblems } from "./policy.ts";
 import { configSchema, type RawConfig } from "./schema.ts";
+import { subscriptionProblems } from "./subscribe.ts";
+import { substituteProblems } from "./substitute.ts";
 import { nearest } from "./suggest.ts";
 
 /** Configuration files are small; a larger one is a mistake. */
@@ -184,8 +186,23 @@ function crossCheck(config: RawConfig, text: string): ConfigProblem[] {
   }
   const policy = camel(config.policy) as CamelKeys<RawConfig["policy"]>;
   const operators = config.operator.map(({ name }) => name);
-  for (const problem of policyProblems(policy, operators)) add(problem.path, problem.message);
+  for (const { path, message } of [
+    ...policyProblems(policy, operators),
+    ...subscriptionProblems(config.subscription, operators),
+    ...substituteProblems(config.substitute, config.upstream, config.cache["key-file"]),
+  ]) {
+    add(path, message);
+  }
   return problems;
+}
+
+/** A section with some of its paths, where it has them, made absolute. */
+function withPaths<T extends object>(section: T, here: string, ...keys: readonly (keyof T & string)[]): T {
+  const paths = keys.flatMap((key) => {
+    const path = section[key];
+    return typeof path === "string" ? [[key, resolve(here, path)] as const] : [];
+  });
+  return { ...section, ...Object.fromEntries(paths) };
 }
 
 /**
@@ -226,18 +243,15 @@ export function parseConfig(text: string, file: string): Config {
     ...config,
     file,
     node: { ...config.node, stateDir, adminSocket },
-    log: config.log.map((log) => ({ ...log, keyFile: resolve(here, log.keyFile) })),
+    log: config.log.map((log) => withPaths(log, here, "keyFile")),
     publish: { ...config.publish, spoolDir: resolve(stateDir, config.publish.spoolDir) },
-    cache: {
-      ...config.cache,
-      ...(config.cache.keyFile === undefined ? {} : { keyFile: resolve(here, config.cache.keyFile) }),
-    },
+    cache: withPaths(config.cache, here, "keyFile"),
     policy: {
       ...config.policy,
-      ...(config.policy.script === undefined
-        ? {}
-        : { script: { ...config.policy.script, file: resolve(here, config.policy.script.file) } }),
+      script: config.policy.script && withPaths(config.policy.script, here, "file"),
     },
+    subscription: config.subscription.map((each) => withPaths(each, here, "witnessPolicy")),
+    substitute: withPaths(config.substitute, here, "keyFile", "netrcFile"),
     api: { ...config.api, tokensFile: resolve(stateDir, config.api.tokensFile) },
   };
 }

@@ -1,7 +1,7 @@
 // The policy's part of `trustix.toml`: its schema, and the rules that span several of its options. Turning valid
 // settings into a policy that decides is the policy role's work (policy/policy.ts).
 import * as z from "zod";
-import { duration, path, size } from "./fields.ts";
+import { duration, name, path, size } from "./fields.ts";
 import { nearest } from "./suggest.ts";
 
 /** Bounds on what a policy may contain, so that a decision is always cheap. */
@@ -11,13 +11,7 @@ const MAX_RULES = 256;
 const MAX_PATTERNS = 64;
 const MAX_PATTERN_LENGTH = 256;
 
-const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-const NAME_ADVICE = "must be lower-case letters, digits, `.`, `_` and `-`, at most 63";
 const PERCENTAGE = /^(100|[1-9][0-9]?)%$/;
-
-function name(description: string, example: string) {
-  return z.string().regex(NAME, NAME_ADVICE).meta({ kind: "name", description, example });
-}
 
 const threshold = z
   .union([z.int(), z.string()], { error: thresholdAdvice })

@@ -1,8 +1,10 @@
 // The schema of `trustix.toml`. The descriptions here are the reference: docs/reference/configuration.md is generated
 // from them (reference.ts), so each says what the option does, and what happens at its limits.
 import * as z from "zod";
-import { address, duration, path, size } from "./fields.ts";
+import { address, duration, name, path, size } from "./fields.ts";
 import { operatorSchema, policySchema } from "./policy.ts";
+import { subscribeSchema, subscriptionSchema } from "./subscribe.ts";
+import { substituteSchema, upstreamSchema } from "./substitute.ts";
 
 const node = z
   .strictObject({
@@ -11,6 +13,10 @@ const node = z
         "Directory of everything this node must not lose: logs, index, spool. One daemon at a time may use it. Relative to the configuration file.",
       example: "/var/lib/trustix",
     }),
+    operator: name(
+      "What this node calls its operator when others ask (`/trustix.json`); they may use another name.",
+      "alice",
+    ).optional(),
     listen: z
       .array(address({ description: "An address to listen on." }))
       .min(1)
@@ -134,10 +140,10 @@ const publish = z
 
 const cache = z
   .strictObject({
-    enabled: z
-      .boolean()
-      .default(false)
-      .meta({ description: "Serve this machine's store as a Nix binary cache at `/`." }),
+    enabled: z.boolean().default(false).meta({
+      description:
+        "Serve this machine's store as a Nix binary cache at `/cache/`, and at `/`, too, unless the substituter is there.",
+    }),
     "key-file": path({
       description:
         "File with the secret key that signs narinfos (`trustix keygen cache`). Needed when the cache is enabled. Relative to the configuration file.",
@@ -200,6 +206,18 @@ export const configSchema = z.strictObject({
     .default([])
     .meta({ description: operatorSchema.meta()?.description ?? "" }),
   policy: policySchema.prefault({}),
+  subscription: z
+    .array(subscriptionSchema)
+    .max(256)
+    .default([])
+    .meta({ description: subscriptionSchema.meta()?.description ?? "" }),
+  subscribe: subscribeSchema.prefault({}),
+  upstream: z
+    .array(upstreamSchema)
+    .max(64)
+    .default([])
+    .meta({ description: upstreamSchema.meta()?.description ?? "" }),
+  substitute: substituteSchema.prefault({}),
   nix: nix.prefault({}),
   publish: publish.prefault({}),
   cache: cache.prefault({}),
