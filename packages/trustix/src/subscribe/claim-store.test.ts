@@ -23,6 +23,7 @@ function batch(claims: readonly [key: number, statement: number][], start: numbe
     claims: claims.map(([key, statement], i): NewClaim => {
       return { key: keyOf(key), index: start + i, statement: `statement ${key} ${statement}` };
     }),
+    startIndex: start,
     unreadable: 0,
     nextIndex: start + claims.length,
     seenAtMs: 5000,
@@ -50,7 +51,7 @@ describe("ClaimStore", () => {
         fc.integer({ min: 1, max: 40 }),
         async (logs, step) => {
           rmSync(path, { force: true });
-          let store = ClaimStore.open(path);
+          let store = await ClaimStore.open(path);
           const ids: number[] = [];
           for (const [n, all] of logs.entries()) {
             const { id } = await store.log(identity(n));
@@ -59,8 +60,8 @@ describe("ClaimStore", () => {
               await store.append(id, batch(all.slice(start, start + step), start));
             }
           }
-          await store.close();
-          store = ClaimStore.open(path);
+          await store[Symbol.asyncDispose]();
+          store = await ClaimStore.open(path);
           for (const [n, all] of logs.entries()) {
             const state = await store.log(identity(n));
             expect(state).toMatchObject({ id: ids[n], nextIndex: all.length });
@@ -72,7 +73,7 @@ describe("ClaimStore", () => {
             }
             expect(state.claims).toBe(count);
           }
-          await store.close();
+          await store[Symbol.asyncDispose]();
         },
       ),
       { numRuns: 50 },
@@ -80,7 +81,7 @@ describe("ClaimStore", () => {
   });
 
   it("shares the text of statements that builders agree on", async () => {
-    const store = ClaimStore.open(path);
+    const store = await ClaimStore.open(path);
     for (let n = 0; n < 3; n++) {
       const { id } = await store.log(identity(n));
       await store.append(
@@ -94,14 +95,14 @@ describe("ClaimStore", () => {
         ),
       );
     }
-    await store.close();
+    await store[Symbol.asyncDispose]();
     const database = new DatabaseSync(path);
     expect(database.prepare("SELECT count(*) AS n FROM statement").get()).toEqual({ n: 4 });
     database.close();
   });
 
   it("forgets one log and leaves the others", async () => {
-    const store = ClaimStore.open(path);
+    const store = await ClaimStore.open(path);
     const [a, b] = [await store.log(identity(0)), await store.log(identity(1))];
     for (const { id } of [a, b])
       await store.append(
@@ -119,52 +120,60 @@ describe("ClaimStore", () => {
     expect(store.claims(keyOf(1))).toEqual([
       { log: b.id, index: 0, statement: "statement 1 1", seenAtMs: 5000 },
     ]);
-    await store.close();
+    await store[Symbol.asyncDispose]();
     expect(dumpClaims(path)).toHaveLength(2);
   });
 
   it("keeps heads, rollbacks and faults", async () => {
-    let store = ClaimStore.open(path);
+    let store = await ClaimStore.open(path);
     const { id } = await store.log(identity(0));
     const head = { size: 7, root: new Uint8Array(32).fill(3), note: "a note", seenAtMs: 12345 };
     await store.saveHead(id, head);
     await store.saveRollback(id, 99);
-    await store.close();
-    store = ClaimStore.open(path);
+    await store[Symbol.asyncDispose]();
+    store = await ClaimStore.open(path);
     expect(await store.log(identity(0))).toMatchObject({ head, rolledBackSinceMs: 99, fault: undefined });
     const fault = { kind: "forked", reason: "two", evidence: "/x", atMs: 4 } as const;
     await store.saveFault(id, fault);
-    await store.close();
-    store = ClaimStore.open(path);
+    await store[Symbol.asyncDispose]();
+    store = await ClaimStore.open(path);
     expect(await store.log(identity(0))).toMatchObject({ fault, rolledBackSinceMs: undefined });
-    await store.close();
+    await store[Symbol.asyncDispose]();
   });
 
   it("knows a log with another key as another log", async () => {
-    const store = ClaimStore.open(path);
+    const store = await ClaimStore.open(path);
     const one = await store.log(identity(0));
     const two = await store.log({ ...identity(0), key: "another" });
     expect(one.id).not.toBe(two.id);
-    await store.close();
+    await store[Symbol.asyncDispose]();
   });
 
-  it("refuses files that are damaged or of another version", () => {
+  it("refuses files that are damaged or of another version", async () => {
     writeFileSync(path, "this is no database, but long enough to look at".repeat(100));
-    expect(() => ClaimStore.open(path)).toThrow(expect.objectContaining({ code: "STATE_CORRUPT" }));
+    await expect(ClaimStore.open(path)).rejects.toMatchObject({ code: "STATE_CORRUPT" });
     rmSync(path);
     const database = new DatabaseSync(path);
     database.exec("PRAGMA user_version = 99");
     database.close();
-    expect(() => ClaimStore.open(path)).toThrow(expect.objectContaining({ code: "STATE_CORRUPT" }));
-    expect(() => ClaimStore.open(join(root, "no", "where.db"))).toThrow(
-      expect.objectContaining({ code: "STORAGE_FAILED" }),
-    );
+    await expect(ClaimStore.open(path)).rejects.toMatchObject({ code: "STATE_CORRUPT" });
+    await expect(ClaimStore.open(join(root, "no", "where.db"))).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+    });
+  });
+
+  it("refuses a batch that does not begin where reading stands", async () => {
+    await using store = await ClaimStore.open(path);
+    const { id } = await store.log(identity(0));
+    await store.append(id, batch([[1, 1]], 0));
+    await expect(store.append(id, batch([[1, 1]], 0))).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(await store.log(identity(0))).toMatchObject({ nextIndex: 1 });
   });
 
   it("refuses to write after it was closed", async () => {
-    const store = ClaimStore.open(path);
+    const store = await ClaimStore.open(path);
     const { id } = await store.log(identity(0));
-    await store.close();
+    await store[Symbol.asyncDispose]();
     await expect(store.saveRollback(id, 1)).rejects.toMatchObject({ code: "CLOSED" });
   });
 });

@@ -28,7 +28,9 @@ import { TrustixError } from "../errors.ts";
 import type { Peer } from "../http/peer.ts";
 import type { DurableFiles } from "../store/durable-files.ts";
 import type { Answer } from "../votes/vote.ts";
-import type { ClaimStore, LogFault, LogState, NewClaim, StoredClaim, StoredHead } from "./claim-store.ts";
+import { ClaimBatches } from "./claim-batches.ts";
+import type { ClaimStore, NewClaim, StoredClaim } from "./claim-store.ts";
+import type { LogFault, LogState, StoredHead } from "./claim-writer.ts";
 import { type Evidence, formatEvidence, type ProvenEntry } from "./evidence.ts";
 import type { LogSubscription, MirrorLimits } from "./options.ts";
 import { rememberTiles } from "./tile-memory.ts";
@@ -92,13 +94,6 @@ export interface LogStatus {
   readonly lastError: { readonly atMs: number; readonly code: string; readonly message: string } | undefined;
   readonly fault: LogFault | undefined;
 }
-
-/**
- * Entries stored in one transaction, and characters of their statements. The more there are, the fewer pages of the index
- * are written for each; and they are in memory until then.
- */
-const BATCH_ENTRIES = 1 << 15;
-const BATCH_LENGTH = 8 << 20;
 
 /** The mirror of one log. */
 export class LogMirror {
@@ -310,35 +305,21 @@ export class LogMirror {
     const { head, nextIndex: begin } = this.#state;
     if (this.#isFull || begin >= head.size) return;
     const { concurrency } = limits;
-    const seenAtMs = now();
-    let claims: NewClaim[] = [];
-    let unreadable = 0;
-    let statementBytes = this.#state.statementBytes;
-    const settle = async (nextIndex: number) => {
-      this.#state = await store.append(this.id, { claims, unreadable, nextIndex, seenAtMs });
-      ({ statementBytes } = this.#state);
-      claims = [];
-      unreadable = 0;
-    };
-    let nextIndex = begin;
+    const batches = new ClaimBatches(begin, now(), async (batch) => {
+      this.#state = await store.append(this.id, batch);
+    });
     try {
       for await (const chunk of readEntries({ checkpoint: head, source, from: begin, concurrency, signal })) {
-        for (const [i, entry] of chunk.entries.entries()) {
-          const claim = this.#parse(entry, chunk.startIndex + i);
-          if (claim === undefined) unreadable++;
-          else {
-            claims.push(claim);
-            statementBytes += claim.statement.length;
-          }
-        }
-        nextIndex = chunk.resume.nextIndex;
-        const isLong = statementBytes - this.#state.statementBytes >= BATCH_LENGTH;
-        if (isLong || claims.length + unreadable >= BATCH_ENTRIES) await settle(nextIndex);
-        if (nextIndex - begin >= limits.maxRoundEntries || statementBytes >= limits.maxStatementBytes) break;
+        for (const [i, entry] of chunk.entries.entries())
+          batches.add(this.#parse(entry, chunk.startIndex + i));
+        await batches.settle();
+        const statementBytes = this.#state.statementBytes + batches.length;
+        const isEnough = chunk.resume.nextIndex - begin >= limits.maxRoundEntries;
+        if (isEnough || statementBytes >= limits.maxStatementBytes) break;
       }
     } finally {
       // What was proven before a failure is kept, so that even a log that fails often is read in the end.
-      if (nextIndex > this.#state.nextIndex) await settle(nextIndex);
+      await batches.finish();
     }
   }
 

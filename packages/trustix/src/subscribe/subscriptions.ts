@@ -115,7 +115,7 @@ export class Subscriptions implements AsyncDisposable {
     });
     const client = deps.client ?? new HttpClient();
     const ownClient = deps.client === undefined ? client : undefined;
-    const store = ClaimStore.open(join(directory, "claims.db"));
+    const store = await ClaimStore.open(join(directory, "claims.db"));
     try {
       const common = { storeDir, now, random };
       const mirrorDeps = {
@@ -139,7 +139,7 @@ export class Subscriptions implements AsyncDisposable {
       }
       return new Subscriptions(store, mirrors, signed, ownClient);
     } catch (error) {
-      store[Symbol.dispose]();
+      await store[Symbol.asyncDispose]();
       ownClient?.[Symbol.dispose]();
       throw error;
     }
@@ -207,7 +207,7 @@ export class Subscriptions implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new TrustixError("CLOSED", "the node is stopping"));
     await Promise.all([this.#loops, ...this.#caches.map((cache) => cache.close())]);
-    await this.#store.close();
+    await this.#store[Symbol.asyncDispose]();
     this.#ownClient?.[Symbol.dispose]();
   }
 

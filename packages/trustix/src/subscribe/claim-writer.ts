@@ -1,0 +1,337 @@
+// The writing side of the claim store, which runs in a thread of its own: what waits for the disk, or sorts and inserts
+// tens of thousands of rows, must not hold up the thread that answers.
+//
+// Logs are hostile. A statement that a log repeats is stored once; of different statements for one key, a few are kept,
+// as two already say that the log contradicts itself. So the rows for a key are bounded. Builders that agree share the
+// text of the statement.
+
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { TrustixError } from "../errors.ts";
+import { isDatabaseBusy } from "../store/state-lock.ts";
+
+/** Bytes of a map key that are stored. Whoever reads must check what a statement is about: keys may be made to share them. */
+export const KEY_BYTES = 8;
+/** Different statements kept for one key of one log. */
+const MAX_STATEMENTS = 8;
+/** Changes with the meaning of the rows. */
+const VERSION = 1;
+/** Root of the empty tree: the SHA-256 of nothing. */
+const EMPTY_ROOT = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+/** What a log is known by. Another key is another log. */
+export interface LogIdentity {
+  readonly origin: string;
+  /** The vkey that checkpoints are signed by. */
+  readonly key: string;
+  /** Name of the claim protocol. */
+  readonly protocol: string;
+}
+
+/** The newest checkpoint that was accepted. */
+export interface StoredHead {
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** The signed note; empty for the empty tree that every log begins with. */
+  readonly note: string;
+  /** When it was first seen. */
+  readonly seenAtMs: number;
+}
+
+/** Why a log does not count any more. */
+export interface LogFault {
+  readonly kind: "forked" | "rolled-back";
+  readonly reason: string;
+  /** The file of evidence. */
+  readonly evidence: string;
+  readonly atMs: number;
+}
+
+/** Where reading a log stands. */
+export interface LogState {
+  /** The log's number in this database. */
+  readonly id: number;
+  readonly head: StoredHead;
+  /** Index of the first entry that has not been read. */
+  readonly nextIndex: number;
+  /** Claims stored. */
+  readonly claims: number;
+  /** Entries read that are no claims of the log's protocol. */
+  readonly unreadable: number;
+  /** Claims that were not stored, because there are too many statements for one key. */
+  readonly surplus: number;
+  /** Bytes of the statements stored, shared ones too. */
+  readonly statementBytes: number;
+  /** Since when the log has shown a smaller tree than the head. */
+  readonly rolledBackSinceMs: number | undefined;
+  readonly fault: LogFault | undefined;
+}
+
+/** A batch of claims as it goes from thread to thread: a few large values instead of many small ones. */
+export interface PackedBatch {
+  /** Index of the first entry: where reading stood. */
+  readonly startIndex: number;
+  /** Index of the entry behind the last. */
+  readonly nextIndex: number;
+  /** How many of the entries are no claims. */
+  readonly unreadable: number;
+  readonly seenAtMs: number;
+  /** `KEY_BYTES` of each claim. */
+  readonly keys: Uint8Array;
+  readonly indices: Float64Array;
+  /** Statements, which have no LF, each followed by one. */
+  readonly statements: string;
+}
+
+type Changes = Partial<Omit<LogState, "id">>;
+
+const SCHEMA = `
+  CREATE TABLE log (
+    id INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL, key TEXT NOT NULL, protocol TEXT NOT NULL,
+    size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL, seen INTEGER NOT NULL,
+    next_index INTEGER NOT NULL, claims INTEGER NOT NULL, unreadable INTEGER NOT NULL, surplus INTEGER NOT NULL,
+    statement_bytes INTEGER NOT NULL, rolled_back INTEGER, fault TEXT,
+    UNIQUE (origin, key, protocol)
+  ) STRICT;
+  CREATE TABLE statement (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+  CREATE TABLE claim (
+    key BLOB NOT NULL, log INTEGER NOT NULL, claim INTEGER NOT NULL, statement INTEGER NOT NULL, seen INTEGER NOT NULL,
+    PRIMARY KEY (key, log, claim)
+  ) STRICT, WITHOUT ROWID;
+`;
+
+/** Writes to the database. Each method is one transaction, and changes nothing if it throws. */
+export class ClaimWriter implements Disposable {
+  readonly #database: DatabaseSync;
+  readonly #selectLog: StatementSync;
+  readonly #selectShared: StatementSync;
+  readonly #insertStatement: StatementSync;
+  readonly #insertClaim: StatementSync;
+
+  private constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#selectLog = database.prepare("SELECT * FROM log WHERE id = ?");
+    this.#selectShared = database.prepare(
+      "SELECT c.log, c.statement, s.text FROM claim c JOIN statement s ON s.id = c.statement WHERE c.key = ?",
+    );
+    this.#insertStatement = database.prepare("INSERT INTO statement (text) VALUES (?)");
+    this.#insertClaim = database.prepare(
+      "INSERT INTO claim (key, log, claim, statement, seen) VALUES (?, ?, ?, ?, ?)",
+    );
+  }
+
+  /** See `ClaimStore.open`. */
+  static open(path: string): ClaimWriter {
+    try {
+      return new ClaimWriter(openDatabase(path));
+    } catch (cause) {
+      throw openError(path, cause);
+    }
+  }
+
+  /** The state of a log, which begins empty. */
+  log({ origin, key, protocol }: LogIdentity): LogState {
+    const select = this.#database.prepare("SELECT * FROM log WHERE origin = ? AND key = ? AND protocol = ?");
+    const insert = this.#database.prepare(
+      `INSERT INTO log (origin, key, protocol, size, root, note, seen, next_index, claims, unreadable, surplus,
+       statement_bytes) VALUES (?, ?, ?, 0, ?, '', 0, 0, 0, 0, 0, 0)`,
+    );
+    return this.#transaction(() => {
+      const row = select.get(origin, key, protocol);
+      if (row !== undefined) return stateOf(row);
+      const { lastInsertRowid } = insert.run(origin, key, protocol, EMPTY_ROOT);
+      return this.#state(Number(lastInsertRowid));
+    });
+  }
+
+  /** Changes what is noted of a log. */
+  update(log: number, changes: Pick<Changes, "head" | "rolledBackSinceMs" | "fault">): LogState {
+    return this.#transaction(() => this.#save(log, changes));
+  }
+
+  /** Stores a batch with the place behind it. Throws `INVALID_ARGUMENT` when reading stands elsewhere. */
+  append(log: number, batch: PackedBatch): LogState {
+    const { keys, indices, seenAtMs } = batch;
+    const statements = batch.statements.split("\n");
+    const view = new DataView(keys.buffer, keys.byteOffset, keys.length);
+    // In order of the key, pages of the index are touched once each instead of once for every claim.
+    const order = Uint32Array.from(indices, (_, i) => i).sort(
+      (a, b) => view.getUint32(KEY_BYTES * a) - view.getUint32(KEY_BYTES * b) || a - b,
+    );
+    const seen = Math.floor(seenAtMs / 1000);
+    return this.#transaction(() => {
+      const before = this.#state(log);
+      if (before.nextIndex !== batch.startIndex) {
+        throw new TrustixError(
+          "INVALID_ARGUMENT",
+          `log ${log} is read up to ${before.nextIndex}, not ${batch.startIndex}`,
+        );
+      }
+      let { claims, surplus, statementBytes } = before;
+      for (const i of order) {
+        const key = keys.subarray(KEY_BYTES * i, KEY_BYTES * (i + 1));
+        const statement = statements[i]!;
+        const stored = this.#insert(log, key, indices[i]!, statement, seen);
+        if (stored === "new") {
+          claims++;
+          statementBytes += statement.length;
+        } else if (stored === "surplus") surplus++;
+      }
+      const unreadable = before.unreadable + batch.unreadable;
+      return this.#save(log, { claims, surplus, statementBytes, unreadable, nextIndex: batch.nextIndex });
+    });
+  }
+
+  /** Forgets a log's claims, head and faults: it begins empty again. */
+  forget(log: number): LogState {
+    return this.#transaction(() => {
+      this.#database.prepare("DELETE FROM claim WHERE log = ?").run(log);
+      this.#database.exec("DELETE FROM statement WHERE id NOT IN (SELECT statement FROM claim)");
+      return this.#save(log, {
+        head: { size: 0, root: new Uint8Array(Buffer.from(EMPTY_ROOT, "base64")), note: "", seenAtMs: 0 },
+        nextIndex: 0,
+        claims: 0,
+        unreadable: 0,
+        surplus: 0,
+        statementBytes: 0,
+        rolledBackSinceMs: undefined,
+        fault: undefined,
+      });
+    });
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #insert(
+    log: number,
+    key: Uint8Array,
+    index: number,
+    text: string,
+    seen: number,
+  ): "new" | "repeated" | "surplus" {
+    let own = 0;
+    let statement: number | bigint | undefined;
+    for (const row of this.#selectShared.all(key)) {
+      const isSame = row.text === text;
+      if (isSame) statement = row.statement as number;
+      if (row.log !== log) continue;
+      if (isSame) return "repeated";
+      own++;
+    }
+    if (own >= MAX_STATEMENTS) return "surplus";
+    statement ??= this.#insertStatement.run(text).lastInsertRowid;
+    this.#insertClaim.run(key, log, index, statement, seen);
+    return "new";
+  }
+
+  #state(log: number): LogState {
+    return stateOf(this.#selectLog.get(log)!);
+  }
+
+  #save(log: number, changes: Changes): LogState {
+    const state: LogState = { ...this.#state(log), ...changes };
+    const { head } = state;
+    this.#database
+      .prepare(
+        `UPDATE log SET size = ?, root = ?, note = ?, seen = ?, next_index = ?, claims = ?, unreadable = ?, surplus = ?,
+         statement_bytes = ?, rolled_back = ?, fault = ? WHERE id = ?`,
+      )
+      .run(
+        head.size,
+        Buffer.from(head.root).toString("base64"),
+        head.note,
+        head.seenAtMs,
+        state.nextIndex,
+        state.claims,
+        state.unreadable,
+        state.surplus,
+        state.statementBytes,
+        state.rolledBackSinceMs ?? null,
+        state.fault === undefined ? null : JSON.stringify(state.fault),
+        log,
+      );
+    return state;
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#database.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.#database.exec("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+function stateOf(row: Record<string, unknown>): LogState {
+  return {
+    id: row.id as number,
+    head: {
+      size: row.size as number,
+      root: new Uint8Array(Buffer.from(row.root as string, "base64")),
+      note: row.note as string,
+      seenAtMs: row.seen as number,
+    },
+    nextIndex: row.next_index as number,
+    claims: row.claims as number,
+    unreadable: row.unreadable as number,
+    surplus: row.surplus as number,
+    statementBytes: row.statement_bytes as number,
+    rolledBackSinceMs: (row.rolled_back as number | null) ?? undefined,
+    fault: row.fault === null ? undefined : (JSON.parse(row.fault as string) as LogFault),
+  };
+}
+
+function openDatabase(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    database.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = NORMAL;
+      PRAGMA cache_size = -64000;
+      PRAGMA wal_autocheckpoint = 16000;
+      PRAGMA journal_size_limit = 67108864;
+      BEGIN IMMEDIATE;
+    `);
+    const version = database.prepare("PRAGMA user_version").get()!.user_version;
+    if (version !== 0 && version !== VERSION) {
+      throw new TrustixError("STATE_CORRUPT", `${path} is of version ${version}, not ${VERSION}`, {
+        hint: "Use the version of Trustix that wrote it, or remove it to read all logs again from their beginning.",
+      });
+    }
+    if (version === 0) database.exec(`${SCHEMA} PRAGMA user_version = ${VERSION};`);
+    database.exec("COMMIT");
+    return database;
+  } catch (error) {
+    if (database.isOpen) database.close();
+    throw error;
+  }
+}
+
+function openError(path: string, cause: unknown): TrustixError {
+  if (cause instanceof TrustixError) return cause;
+  if (isDatabaseBusy(cause)) {
+    return new TrustixError("STATE_LOCKED", `another process is writing to ${path}`, {
+      hint: "Stop that process, or give this one its own state directory.",
+      cause,
+    });
+  }
+  // SQLITE_CORRUPT and SQLITE_NOTADB. What was seen of the logs is in there, so it is never thrown away silently.
+  const isDamaged =
+    cause instanceof Error && "errcode" in cause && (cause.errcode === 11 || cause.errcode === 26);
+  if (isDamaged) {
+    return new TrustixError("STATE_CORRUPT", `${path} is damaged`, {
+      hint: "Check the disk. Remove the file to read all logs again from their beginning; rollbacks and forks since then go unnoticed.",
+      cause,
+    });
+  }
+  return new TrustixError("STORAGE_FAILED", `cannot open ${path}`, {
+    hint: "Check that the directory exists, that this user may write to it, and that the disk has room.",
+    cause,
+  });
+}
