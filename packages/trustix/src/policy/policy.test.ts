@@ -75,6 +75,15 @@ describe("which rule applies", () => {
     expect(verdict(known)).toBe(`quorum ${A}`);
   });
 
+  it("refuses when two names have a quorum each, though one of them is a tie in itself", () => {
+    const votes = [
+      says("alice", statement("z", "other")),
+      says("bob", statement("a")),
+      says("dan", statement("b")),
+    ];
+    expect(decide({ threshold: 1 }, votes)).toBe("tie");
+  });
+
   it("never accepts a statement about another path, however many make it", () => {
     const other = statement("a", "hello-2.12", "1".repeat(32));
     expect(

@@ -21,7 +21,7 @@ import type { PolicyScript } from "./script.ts";
 import { storePathOf } from "./statement-path.ts";
 
 /** Name of the rule for paths that no `[[policy.rule]]` matches. */
-export const DEFAULT_RULE = "default";
+const DEFAULT_RULE = "default";
 
 /** What is known of a path before anybody is asked. `hashPart` and `storePath` come from the caller, and agree. */
 export interface PathFacts {
@@ -221,10 +221,13 @@ export class Policy {
       storePath,
       verdict: this.#applyRule(storePath, votes, statements),
     }));
-    const accepted = verdicts.filter(({ verdict }) => verdict.accepted);
-    const [first, second] = accepted;
+    // Names with support enough for a quorum, even if what is said under that name is a tie or disputed.
+    const supported = verdicts.filter(
+      ({ verdict }) => verdict.accepted || verdict.reason === "tie" || verdict.reason === "dissent",
+    );
+    const [first, second] = supported;
     if (first !== undefined && second !== undefined) {
-      const explanation = `different names of this path are each accepted, ${accepted.map(({ storePath }) => storePath).join(" and ")}: a tie refuses`;
+      const explanation = `different names of this path each have a quorum, ${supported.map(({ storePath }) => storePath).join(" and ")}: a tie refuses`;
       const { rule, candidates } = first.verdict;
       return {
         storePath: undefined,

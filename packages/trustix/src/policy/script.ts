@@ -45,7 +45,7 @@ export interface PolicyScript {
 }
 
 /** Longest `because`, in characters. */
-export const MAX_BECAUSE_LENGTH = 500;
+const MAX_BECAUSE_LENGTH = 500;
 
 /**
  * Reads the JSON text of what a script returned: `{ accept, because }` or `{ refuse }`, nothing else. The text comes from the
