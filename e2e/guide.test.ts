@@ -1,0 +1,109 @@
+// The guide "Run a builder" and the README's five minutes, word for word: every `sh` block is run, one after the other, in
+// one shell, so that the pages cannot rot. Only the port is another, and what installs the program is left out: the tests
+// run on its sources.
+
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { listNixVersions, type Nix, openNix } from "../scripts/outside-tools/nix.ts";
+
+const version = (await listNixVersions()).at(-1);
+const README = join(import.meta.dirname, "../README.md");
+const GUIDE = join(import.meta.dirname, "../docs/guides/run-a-builder.md");
+const MAIN = join(import.meta.dirname, "../packages/trustix/src/cli/main.ts");
+
+let root: string;
+let port: number;
+let nix: Nix;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** The `sh` blocks of a page below a heading, up to the next of the same rank. */
+async function blocksOf(page: string, heading = ""): Promise<string[]> {
+  const text = await readFile(page, "utf8");
+  const from = text.indexOf(`## ${heading}`);
+  const end = heading === "" ? -1 : text.indexOf("\n## ", from + 1);
+  const part = text.slice(from, end === -1 ? undefined : end);
+  return [...part.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) =>
+    block!.replaceAll("8484", String(port)),
+  );
+}
+
+/** Runs blocks in one shell that stops at the first command that fails. */
+async function runBlocks(place: Nix, blocks: readonly string[]): Promise<string> {
+  const script = [
+    "set -eu -o pipefail",
+    // A daemon that the reader leaves running in its terminal.
+    `await_daemon() { for i in $(seq 300); do npx trustix status >/dev/null 2>&1 && return; sleep 0.1; done; return 1; }`,
+    `trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT`,
+    "PS4='$ '; set -x",
+    ...blocks.map((block) =>
+      block
+        .replace(/^npx trustix daemon\b.*$/m, "npx trustix daemon &\nawait_daemon")
+        .replace(/^(npx trustix init .*?)( *#.*)?$/m, `$1 --listen 127.0.0.1:${port}`),
+    ),
+  ];
+  const file = join(root, "blocks.sh");
+  await writeFile(file, script.join("\n"));
+  const cwd = join(root, "clone");
+  await mkdir(cwd);
+  // The program as `npx` would find it in a clone.
+  const bin = join(root, "bin");
+  await mkdir(bin);
+  const node = `${process.execPath} --conditions=@trustix/source --disable-warning=ExperimentalWarning`;
+  await writeFile(
+    join(bin, "npx"),
+    `#!/bin/sh\ncase $1 in trustix) shift; exec ${node} '${MAIN}' "$@";; *) exit 127;; esac\n`,
+    { mode: 0o755 },
+  );
+  const env = { PATH: `${bin}:${place.env.PATH}`, HOME: join(root, "home") };
+  await mkdir(env.HOME);
+  const { status, stdout, stderr } = await place.run("env", ["-C", cwd, "bash", file], { env });
+  expect(status, `${stdout}\n${stderr}`).toBe(0);
+  return stdout;
+}
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "guide-"));
+  await chmod(root, 0o755);
+  port = await freePort();
+});
+afterEach(async () => {
+  await nix.run("chmod", ["-R", "u+w", "/nix/store"]);
+  await rm(root, { recursive: true });
+});
+
+it.skipIf(version === undefined)("every command of the guide works as it is written", async () => {
+  const hook = join(root, "home/builder/post-build-hook");
+  nix = await openNix(version!, { root: join(root, "nix"), settings: { "post-build-hook": hook } });
+  const [install, ...blocks] = await blocksOf(GUIDE);
+  expect(install).toBe("npm ci\nnpm run build -w trustix\n");
+  const said = await runBlocks(nix, blocks);
+  expect(said).toContain(`post-build-hook = ${hook}\n`);
+  expect(said).toMatch(/^verified +all 1 entries/m);
+  expect(said).toContain("c2sp.org/tlog-proof");
+});
+
+it.skipIf(version === undefined)(
+  "the first five minutes of the README work as they are written",
+  async () => {
+    nix = await openNix(version!, { root: join(root, "nix") });
+    const [install, ...blocks] = await blocksOf(README, "Five minutes");
+    expect(install).toBe("npm ci && npm test\n");
+    const said = await runBlocks(
+      nix,
+      blocks.map((block) => block.replaceAll("/tmp/builder", join(root, "builder"))),
+    );
+    expect(said).toContain("c2sp.org/tlog-proof");
+    expect(said).toMatch(/^verified +all 1 entries/m);
+  },
+);
