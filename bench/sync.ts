@@ -140,6 +140,7 @@ async function sync(
   bareMs: number | undefined,
 ): Promise<void> {
   const start = performance.now();
+  const cpuBefore = process.cpuUsage();
   let worstDelayMs = 0;
   let previous = start;
   const beat = setInterval(() => {
@@ -155,9 +156,11 @@ async function sync(
   }
   const ms = performance.now() - start;
   clearInterval(beat);
+  const cpu = process.cpuUsage(cpuBefore);
+  const cpuMicros = (cpu.user + cpu.system) / claims;
   const ratio = bareMs === undefined ? "" : `, ${(bareMs / ms).toFixed(2)} of bare`;
   console.log(
-    `log ${all.length}: ${rate(ms)} claims/s${ratio}, RSS ${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB, longest block ${Math.round(worstDelayMs)} ms`,
+    `log ${all.length}: ${rate(ms)} claims/s${ratio}, CPU ${cpuMicros.toFixed(1)} µs each, RSS ${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB, longest block ${Math.round(worstDelayMs)} ms`,
   );
 }
 

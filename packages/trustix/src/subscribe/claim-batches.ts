@@ -2,16 +2,19 @@
 
 import type { ClaimBatch, NewClaim } from "./claim-store.ts";
 
-/**
- * Entries stored in one transaction, and characters of their statements. The more there are, the fewer pages of the index
- * are written for each; and they are in memory until then.
- */
-const MAX_ENTRIES = 1 << 15;
+/** Characters of statements stored in one transaction at most, or little more: logs may hold long ones. */
 const MAX_LENGTH = 8 << 20;
+
+/** Where a batch begins, and how large it may be. */
+export interface BatchOptions {
+  readonly startIndex: number;
+  readonly seenAtMs: number;
+  readonly maxEntries: number;
+}
 
 /** Claims on their way into the store. */
 export class ClaimBatches {
-  readonly #seenAtMs: number;
+  readonly #options: BatchOptions;
   readonly #store: (batch: ClaimBatch) => Promise<void>;
   /** The batch before, being stored. */
   #storing: Promise<void> = Promise.resolve();
@@ -21,11 +24,11 @@ export class ClaimBatches {
   #unreadable = 0;
   #length = 0;
 
-  /** Begins at the entry `startIndex`. `store` is called for one batch at a time. */
-  constructor(startIndex: number, seenAtMs: number, store: (batch: ClaimBatch) => Promise<void>) {
-    this.#startIndex = startIndex;
-    this.#nextIndex = startIndex;
-    this.#seenAtMs = seenAtMs;
+  /** `store` is called for one batch at a time. */
+  constructor(options: BatchOptions, store: (batch: ClaimBatch) => Promise<void>) {
+    this.#options = options;
+    this.#startIndex = options.startIndex;
+    this.#nextIndex = options.startIndex;
     this.#store = store;
   }
 
@@ -46,7 +49,8 @@ export class ClaimBatches {
 
   /** Call this now and then. Stores a batch when there is enough for one, once the one before is stored. Rejects as storing does. */
   async settle(): Promise<void> {
-    if (this.#nextIndex - this.#startIndex >= MAX_ENTRIES || this.#length >= MAX_LENGTH) await this.#flush();
+    if (this.#nextIndex - this.#startIndex >= this.#options.maxEntries || this.#length >= MAX_LENGTH)
+      await this.#flush();
   }
 
   /** Stores the rest, and waits until all is stored. */
@@ -62,7 +66,7 @@ export class ClaimBatches {
       nextIndex: this.#nextIndex,
       claims: this.#claims,
       unreadable: this.#unreadable,
-      seenAtMs: this.#seenAtMs,
+      seenAtMs: this.#options.seenAtMs,
     });
     // Whoever comes next waits for it, and sees how it failed.
     this.#storing.catch(() => {});

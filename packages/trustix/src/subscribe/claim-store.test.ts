@@ -76,7 +76,7 @@ describe("ClaimStore", () => {
           await store[Symbol.asyncDispose]();
         },
       ),
-      { numRuns: 50 },
+      { numRuns: 15 },
     );
   });
 

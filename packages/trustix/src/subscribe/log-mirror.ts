@@ -305,7 +305,8 @@ export class LogMirror {
     const { head, nextIndex: begin } = this.#state;
     if (this.#isFull || begin >= head.size) return;
     const { concurrency } = limits;
-    const batches = new ClaimBatches(begin, now(), async (batch) => {
+    const options = { startIndex: begin, seenAtMs: now(), maxEntries: limits.maxBatchEntries };
+    const batches = new ClaimBatches(options, async (batch) => {
       this.#state = await store.append(this.id, batch);
     });
     try {

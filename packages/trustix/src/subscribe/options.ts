@@ -41,6 +41,11 @@ export interface MirrorLimits {
   readonly roundTimeoutMs: number;
   /** Entries read before the checkpoint is looked at again. Default 262,144. */
   readonly maxRoundEntries: number;
+  /**
+   * Entries stored in one transaction. The more there are, the fewer pages of the index are written for each, and the more
+   * are in memory and are read again after a crash. Default 32,768.
+   */
+  readonly maxBatchEntries: number;
   /** Bytes of statements that one log may bring; reading stops there. Default 4 GiB. */
   readonly maxStatementBytes: number;
   /** Bundles fetched ahead. Default 4. */
@@ -59,6 +64,7 @@ export const defaultMirrorLimits: MirrorLimits = {
   maxBackoffMs: 15 * 60_000,
   roundTimeoutMs: 10 * 60_000,
   maxRoundEntries: 1 << 18,
+  maxBatchEntries: 1 << 15,
   maxStatementBytes: 4 * 2 ** 30,
   concurrency: 4,
   rollbackGraceMs: 5 * 60_000,
