@@ -90,9 +90,7 @@ const sha256 = (data: Uint8Array) => createHash("sha256").update(data).digest();
 
 /** Bytes that look random and are the same for the same seed. */
 function noise(seed: string, size: number): Buffer {
-  const parts: Buffer[] = [];
-  for (let i = 0; i * 32 < size; i++) parts.push(sha256(Buffer.from(`${seed}/${i}`)));
-  return Buffer.concat(parts).subarray(0, size);
+  return createHash("shake256", { outputLength: size }).update(seed).digest();
 }
 
 /** A path whose only file has `size` bytes. */

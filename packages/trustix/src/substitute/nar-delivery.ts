@@ -243,9 +243,7 @@ export class NarDelivery {
 
   #fail({ upstream }: Source, error: unknown): void {
     // A NAR that is gone says nothing about the cache's health.
-    const isGone = error instanceof TrustixError && error.code === "NOT_FOUND";
-    const reason = isGone ? error.message : upstream.fail(error);
-    this.#parts.onEvent({ type: "upstream-failed", upstream: upstream.name, reason });
+    if (!(error instanceof TrustixError) || error.code !== "NOT_FOUND") upstream.fail(error);
   }
 
   /** Notes what a failed download means for the caches it came from. @returns for the explanation of a refusal */

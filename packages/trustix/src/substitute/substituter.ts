@@ -151,6 +151,7 @@ export class Substituter implements AsyncDisposable {
           narInfoTimeoutMs: this.#budgetMs,
           cacheBytes: quarter / Math.max(1, options.upstreams.length),
           now,
+          onFailure: (reason) => this.#note({ type: "upstream-failed", upstream: name, reason }),
         }),
     );
     this.#rendered = new ByteCache(quarter);

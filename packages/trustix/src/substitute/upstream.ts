@@ -58,6 +58,8 @@ export interface UpstreamParts {
   readonly cacheBytes: number;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+  /** The cache did not do its part. */
+  readonly onFailure: (reason: string) => void;
 }
 
 /** How caches say that they do not have a file; 403 is how S3 does. */
@@ -157,6 +159,7 @@ export class Upstream {
     const reason =
       error instanceof TrustixError || error instanceof NixError ? error.message : reasonOf(error);
     this.#lastError = reason.slice(0, 300);
+    this.#parts.onFailure(this.#lastError);
     return this.#lastError;
   }
 
