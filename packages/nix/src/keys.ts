@@ -173,7 +173,7 @@ export async function generateKey(name: string, seed: Uint8Array): Promise<Secre
     throw new NixError("KEY_INVALID", "a key name is printable ASCII without space and colon, not empty");
   if (seed.length !== 32) throw new NixError("KEY_INVALID", `a seed has 32 bytes, not ${seed.length}`);
   const { publicBytes } = await importSeed(seed);
-  return { name, seed: seed.slice(), publicBytes };
+  return { name, seed: new Uint8Array(seed), publicBytes };
 }
 
 /**

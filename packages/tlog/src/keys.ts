@@ -116,7 +116,7 @@ export async function createPrivateKey(
   seed: Uint8Array = crypto.getRandomValues(new Uint8Array(ED25519_KEY_BYTES)),
 ): Promise<PrivateKey> {
   const { publicKey } = await Ed25519Signer.fromSeed(seed);
-  return { name, id: keyId(name, type, publicKey), type, seed: seed.slice() };
+  return { name, id: keyId(name, type, publicKey), type, seed: new Uint8Array(seed) };
 }
 
 /**

@@ -94,7 +94,7 @@ class Climber {
   readonly hash: Uint8Array;
 
   constructor(hash: Uint8Array) {
-    this.hash = hash.slice();
+    this.hash = new Uint8Array(hash);
   }
 
   joinLeft(sibling: Uint8Array): void {

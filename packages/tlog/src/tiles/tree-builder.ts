@@ -91,7 +91,7 @@ export class TreeBuilder {
       );
     }
     const width = partialWidth(0, size);
-    if (width === 0) return new TreeBuilder(hasher, size, expectedRoot.slice(), edge, NOTHING);
+    if (width === 0) return new TreeBuilder(hasher, size, new Uint8Array(expectedRoot), edge, NOTHING);
     const coordinates = { index: Math.floor(size / TILE_WIDTH), width };
     const bytes = await fetchBundle(source, coordinates, signal);
     const leaves = new Uint8Array(width * 32);
@@ -100,7 +100,7 @@ export class TreeBuilder {
       const path = bundlePath(coordinates);
       throw new TlogError("BUNDLE_MISMATCH", `${path} has other entries than the tree commits to`, { path });
     }
-    return new TreeBuilder(hasher, size, expectedRoot.slice(), edge, bytes);
+    return new TreeBuilder(hasher, size, new Uint8Array(expectedRoot), edge, bytes);
   }
 
   /** Number of entries. */
