@@ -1,7 +1,7 @@
 // Files of evidence: what a log signed and should not have, in a form that anyone can check offline with the log's key.
 // docs/reference/evidence.md describes the format.
 
-import { nixProtocol, rawProtocol } from "@trustix/nix";
+import { nixProtocol, parseStoreDir, rawProtocol } from "@trustix/nix";
 import {
   createVerifier,
   decodeBase64,
@@ -64,6 +64,8 @@ export type Evidence =
   | (OfLog & {
       readonly kind: "contradiction";
       readonly protocol: "nix" | "raw";
+      /** Directory of the store paths, for `nix`. Default `/nix/store`. */
+      readonly storeDir?: string;
       readonly entries: readonly [ProvenEntry, ProvenEntry];
     });
 
@@ -109,6 +111,7 @@ const schema = z.discriminatedUnion("kind", [
     ...ofLog,
     kind: z.literal("contradiction"),
     protocol: z.enum(["nix", "raw"]),
+    storeDir: z.string().max(1024).optional(),
     entries: z.tuple([provenEntry, provenEntry]),
   }),
 ]);
@@ -142,8 +145,13 @@ export function parseEvidence(file: Uint8Array): Evidence {
       case "rollback":
         return raw;
       case "contradiction": {
-        const [first, second] = raw.entries;
-        return { ...raw, entries: [parseEntry(first), parseEntry(second)] };
+        const { entries, storeDir, ...rest } = raw;
+        const [first, second] = entries;
+        return {
+          ...rest,
+          ...(storeDir === undefined ? {} : { storeDir: parseStoreDir(storeDir) }),
+          entries: [parseEntry(first), parseEntry(second)],
+        };
       }
       default:
         return raw satisfies never;
@@ -205,7 +213,7 @@ async function judge(evidence: Evidence): Promise<Pick<EvidenceVerdict, "isProof
       return { isProof: false, summary };
     }
     case "contradiction": {
-      const protocol = evidence.protocol === "nix" ? nixProtocol() : rawProtocol;
+      const protocol = evidence.protocol === "nix" ? nixProtocol(evidence.storeDir) : rawProtocol;
       const claims = [];
       for (const { entry, index, proof, checkpoint } of evidence.entries) {
         verifyInclusion(leafHash(entry), index, await open(checkpoint), proof);

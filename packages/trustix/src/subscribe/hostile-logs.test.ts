@@ -7,11 +7,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import {
+  createCosigner,
   createPrivateKey,
   createSigner,
+  deriveVerifierKey,
   encodeUtf8,
   formatCheckpoint,
+  KEY_TYPE_COSIGNATURE_V1,
   KEY_TYPE_ED25519,
+  parseNote,
   signNote,
 } from "@trustix/tlog";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -281,6 +285,31 @@ describe("beside two good logs, a log that", () => {
     await expectFailing(subscriptions, "BUNDLE_MISMATCH");
     const [eve] = await subscriptions.ask({ protocol: "nix", hashPart: sampleHashPart(300) });
     expect(eve!.answer.kind).toBe("unreachable");
+  });
+
+  it("lacks the cosignatures that are asked for, until it has them", async () => {
+    const log = await evil();
+    const note = new TextDecoder().decode(log.files.get("checkpoint"));
+    const witness = await createPrivateKey("w.example/1", KEY_TYPE_COSIGNATURE_V1);
+    const key = await deriveVerifierKey(witness);
+    const witnesses = { logs: [], witnesses: [{ name: "w", key }], groups: [], quorum: "w" };
+    const server = stack.use(await TestServer.start(log.files));
+    const subscriptions = stack.use(
+      await Subscriptions.open({
+        directory: join(root, "state"),
+        logs: [{ ...log.subscription("eve", server.address), witnesses }],
+        mirrorLimits,
+      }),
+    );
+    await until(() => statusOf(subscriptions, "eve").health === "failing");
+    expect(statusOf(subscriptions, "eve")).toMatchObject({
+      size: 0,
+      lastError: { code: "POLICY_UNSATISFIED" },
+    });
+    const cosigner = await createCosigner(witness, () => 1_700_000_000);
+    const { text, signatures } = parseNote(note);
+    log.files.set("checkpoint", encodeUtf8(await signNote(text, [cosigner], signatures)));
+    await until(() => statusOf(subscriptions, "eve").health === "ok");
   });
 
   it("never has anything new", async () => {

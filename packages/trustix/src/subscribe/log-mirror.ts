@@ -5,15 +5,15 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { nixProtocol, type Protocol, rawProtocol } from "@trustix/nix";
+import { DEFAULT_STORE_DIR, nixProtocol, type Protocol, rawProtocol } from "@trustix/nix";
 import {
+  createCosignatureVerifier,
   createVerifier,
   equalBytes,
   formatNote,
+  isQuorumMet,
   MAX_NOTE_BYTES,
   openCheckpoint,
-  PolicyVerifier,
-  parseVerifierKey,
   proveConsistency,
   proveInclusion,
   readEntries,
@@ -250,10 +250,13 @@ export class LogMirror {
       throw new TrustixError("INTERNAL", `entry ${index} is not in the tree of ${head.size}`);
     };
     const entries = [await prove(first.index), await prove(second.index)] as const;
+    const { protocol = "nix" } = this.subscription;
+    const { storeDir } = this.#deps;
     return {
       kind: "contradiction",
       ...this.#ofLog(),
-      protocol: this.subscription.protocol ?? "nix",
+      protocol,
+      ...(protocol === "nix" && storeDir !== DEFAULT_STORE_DIR ? { storeDir } : {}),
       entries,
     };
   }
@@ -466,13 +469,21 @@ function protocolOf(subscription: LogSubscription, storeDir: string): Protocol {
 
 /** Verifies the signature of the log, and of the witnesses if they are asked for. */
 function checkpointOpener(subscription: LogSubscription): (note: Uint8Array) => Promise<VerifiedCheckpoint> {
-  const { origin, key, witnesses } = subscription;
-  if (witnesses === undefined) {
-    const trust = { origin, logs: [createVerifier(key)] };
-    return (note) => openCheckpoint(note, trust);
-  }
-  const policy = new PolicyVerifier({ ...witnesses, logs: [{ key: parseVerifierKey(key) }] });
-  return (note) => policy.openCheckpoint(note);
+  const { origin, key, witnesses: policy } = subscription;
+  const witnesses = new Map(
+    policy?.witnesses.map((witness) => [createCosignatureVerifier(witness.key), witness.name]),
+  );
+  const trust = { origin, logs: [createVerifier(key)], witnesses: [...witnesses.keys()] };
+  return async (note) => {
+    const opened = await openCheckpoint(note, trust);
+    const signed = new Set(opened.cosignatures.map((cosignature) => cosignature.key));
+    const cosigned = [...witnesses].filter(([witness]) => signed.has(witness.key)).map(([, name]) => name);
+    if (policy !== undefined && !isQuorumMet(policy, new Set(cosigned))) {
+      const message = `not enough witnesses have cosigned the checkpoint: ${cosigned.join(", ") || "none"}`;
+      throw new TlogError("POLICY_UNSATISFIED", message);
+    }
+    return opened;
+  };
 }
 
 /** How the newer tree begins, proven; `undefined` when the log does not give the hashes for it. */
