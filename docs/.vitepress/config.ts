@@ -1,0 +1,132 @@
+// The documentation site: the Markdown files of the repository as they are, with navigation and search.
+//
+// A link that leads to no page or file of the repository fails the build. Links to files that are no pages, such as
+// sources, lead to the repository's host where the build knows one (GitHub's CI does), and are plain text elsewhere.
+
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { defineConfig, type MarkdownOptions } from "vitepress";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+
+/** Pages that do not lie below docs/. */
+const PAGES: Readonly<Record<string, string>> = {
+  "README.md": "index.md",
+  "CHANGELOG.md": "changelog.md",
+  "CONTRIBUTING.md": "contributing.md",
+  "SECURITY.md": "security.md",
+  "STYLE.md": "style.md",
+  "bench/RESULTS.md": "measurements.md",
+};
+
+/** The page in the site that is made from a Markdown file of the repository. */
+const pageOf = (path: string): string =>
+  PAGES[path] ?? path.replace(/^docs\//, "").replace(/^packages\/([^/]+)\/README\.md$/, "packages/$1.md");
+
+const { GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_SHA } = process.env;
+const SOURCES =
+  GITHUB_REPOSITORY === undefined
+    ? undefined
+    : `${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}/blob/${GITHUB_SHA}`;
+
+type MarkdownIt = Parameters<NonNullable<MarkdownOptions["config"]>>[0];
+
+/** Follows links as they are meant in the repository: to the page of a Markdown file, or to a source. */
+function resolveLinks(md: MarkdownIt): void {
+  md.core.ruler.push("repository-links", ({ tokens, env }) => {
+    for (const { children } of tokens) {
+      let isPlain = false;
+      for (const token of children ?? []) {
+        if (token.type === "link_open") {
+          const target = targetOf(token.attrGet("href") ?? "", env.realPath ?? env.path);
+          isPlain = target === PLAIN;
+          if (target !== undefined) token.attrSet("href", target);
+        }
+        if (isPlain && token.type.startsWith("link_")) {
+          isPlain = token.type === "link_open";
+          Object.assign(token, { type: "text", tag: "", content: "" });
+        }
+      }
+    }
+  });
+}
+
+/** What stands for the address of a source when that is not known. */
+const PLAIN = "";
+
+/** Where a link on the page made from `file` leads in the site; undefined when it is right as it is, or dead. */
+function targetOf(href: string, file: string): string | undefined {
+  const [, path = "", fragment = ""] = /^([^#]*)(#.*)?$/.exec(href) ?? [];
+  if (path === "" || /^([a-z]+:|\/)/i.test(path)) return undefined;
+  const absolute = resolve(dirname(file), decodeURI(path));
+  if (!absolute.startsWith(`${ROOT}/`) || !existsSync(absolute)) return undefined;
+  const inRepository = absolute.slice(ROOT.length + 1);
+  if (inRepository.endsWith(".md"))
+    return `/${pageOf(inRepository).replace(/(^index)?\.md$/, "")}${fragment}`;
+  return SOURCES === undefined ? PLAIN : `${SOURCES}/${inRepository}${fragment}`;
+}
+
+export default defineConfig({
+  title: "Trustix",
+  description: "Build transparency for Nix",
+  srcDir: ROOT,
+  srcExclude: ["**/node_modules/**", ".*/**", "**/dist/**", "vectors/**"],
+  outDir: join(ROOT, "docs/.vitepress/dist"),
+  cacheDir: join(ROOT, "node_modules/.cache/vitepress"),
+  rewrites: pageOf,
+  cleanUrls: true,
+  // The address is not known here, and the pages must work below any prefix that the host names.
+  base: (process.env.DOCS_BASE ?? "/") as `/${string}/`,
+  markdown: { config: resolveLinks },
+  themeConfig: {
+    search: { provider: "local" },
+    outline: [2, 3],
+    nav: [
+      { text: "Start", link: "/" },
+      { text: "Run a builder", link: "/guides/run-a-builder" },
+      { text: "Reference", link: "/reference/configuration" },
+      { text: "Security", link: "/security" },
+    ],
+    sidebar: [
+      { text: "Start", link: "/" },
+      {
+        text: "Guides",
+        items: [
+          { text: "Builders: run a builder", link: "/guides/run-a-builder" },
+          { text: "Auditors: audit a log", link: "/guides/audit-a-log" },
+        ],
+      },
+      {
+        text: "Reference",
+        items: [
+          { text: "Configuration", link: "/reference/configuration" },
+          { text: "Errors", link: "/reference/errors" },
+          { text: "API", link: "/reference/api" },
+        ],
+      },
+      {
+        text: "Background",
+        items: [
+          { text: "Design", link: "/design" },
+          { text: "Operations", link: "/operations" },
+          { text: "Threat model", link: "/security" },
+        ],
+      },
+      {
+        text: "Packages",
+        items: [
+          { text: "@trustix/tlog", link: "/packages/tlog" },
+          { text: "@trustix/nix", link: "/packages/nix" },
+        ],
+      },
+      {
+        text: "Project",
+        items: [
+          { text: "Contributing", link: "/contributing" },
+          { text: "Style", link: "/style" },
+          { text: "Changelog", link: "/changelog" },
+        ],
+      },
+    ],
+  },
+});
