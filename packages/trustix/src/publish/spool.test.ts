@@ -253,4 +253,14 @@ describe("run", () => {
     expect(left()).toEqual(["a"]);
     expect(events).toEqual([]);
   });
+
+  it("ends at once when aborted while the spool is being listed", async () => {
+    const abort = new AbortController();
+    const list = vi.spyOn(dir, "list").mockImplementation(async () => {
+      abort.abort();
+      return [];
+    });
+    await makeSpool({ scanIntervalMs: 3_600_000 }).run(abort.signal);
+    expect(list).toHaveBeenCalledOnce();
+  });
 });

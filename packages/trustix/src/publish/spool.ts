@@ -143,7 +143,7 @@ export class Spool {
 }
 
 interface Changes extends Disposable {
-  /** Settles at the next change, or at once when there was one since the last call; rejects when watching failed. */
+  /** Settles at the next change, or at once when there was one since the last call; also when aborted. */
   next(signal: AbortSignal): Promise<void>;
 }
 
@@ -163,7 +163,7 @@ function watchDir(path: string): Changes {
   }
   return {
     async next(signal) {
-      if (!changed) {
+      if (!changed && !signal.aborted) {
         const { promise, resolve } = Promise.withResolvers<void>();
         wake = resolve;
         signal.addEventListener("abort", () => resolve(), { once: true });
