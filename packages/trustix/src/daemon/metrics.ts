@@ -1,7 +1,7 @@
 // The daemon's metrics, in Prometheus' text format.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { RequestRecord } from "../http/public-server.ts";
-import type { LogStatus } from "./status.ts";
+import type { LogStatus, NodeStatus } from "./status.ts";
 
 /** What may become of a build; `known` is claimed with a statement that the log had already, `rejected` a spool file. */
 const OUTCOMES = ["claimed", "known", "gone", "replaced", "damaged", "refused", "rejected"] as const;
@@ -14,8 +14,8 @@ export class Metrics {
   readonly #outcomes: Counter<"outcome">;
   readonly #damaged: Counter;
 
-  /** @param logs asked for the state of the logs whenever somebody reads the metrics */
-  constructor(logs: () => readonly LogStatus[]) {
+  /** @param status asked whenever somebody reads the metrics */
+  constructor(status: () => NodeStatus) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#requests = new Counter({
@@ -50,12 +50,14 @@ export class Metrics {
         labelNames: ["log"],
         registers,
         collect() {
-          for (const log of logs()) this.set({ log: log.name }, value(log));
+          for (const log of status().logs) this.set({ log: log.name }, value(log));
         },
       });
     };
     gauge("trustix_log_size", "Entries under the published checkpoint", (log) => log.publishedSize);
     gauge("trustix_log_pending", "Durable claims that wait for publication", (log) => log.pending);
+    addSubscriptionMetrics(this.#registry, status);
+    addSubstituterMetrics(this.#registry, status);
   }
 
   countRequest({ route, status, durationMs }: RequestRecord): void {
@@ -74,4 +76,92 @@ export class Metrics {
   async render(): Promise<{ readonly type: string; readonly text: string }> {
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
+}
+
+/** A number of each subscription. */
+function addSubscriptionMetrics(registry: Registry, status: () => NodeStatus): void {
+  type Subscription = NodeStatus["subscriptions"][number];
+  const gauge = (name: string, help: string, value: (each: Subscription) => number | undefined): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: ["subscription", "operator"],
+      registers: [registry],
+      collect() {
+        for (const each of status().subscriptions) {
+          const { subscription, operator } = each;
+          const number = value(each);
+          if (number !== undefined) this.set({ subscription, operator }, number);
+        }
+      },
+    });
+  };
+  const ofLog =
+    (field: "size" | "lag") =>
+    (each: Subscription): number | undefined =>
+      each.kind === "log" ? each[field] : undefined;
+  gauge(
+    "trustix_subscription_size",
+    "Entries of a subscribed log's newest accepted checkpoint",
+    ofLog("size"),
+  );
+  gauge("trustix_subscription_lag", "Entries of a subscribed log that are not read yet", ofLog("lag"));
+  gauge("trustix_subscription_healthy", "1 when a subscription is as it should be, else 0", ({ health }) =>
+    health === "ok" || health === "reading" ? 1 : 0,
+  );
+  gauge(
+    "trustix_subscription_last_good_seconds",
+    "Unix time when a subscription last answered as it should",
+    ({ lastGoodAtMs }) => (lastGoodAtMs === undefined ? undefined : lastGoodAtMs / 1000),
+  );
+  gauge(
+    "trustix_subscription_agreed",
+    "Decisions since the start that accepted what a subscription states",
+    ({ agreed }) => agreed,
+  );
+  gauge(
+    "trustix_subscription_dissented",
+    "Decisions since the start that accepted something else than what a subscription states",
+    ({ dissented }) => dissented,
+  );
+}
+
+function addSubstituterMetrics(registry: Registry, status: () => NodeStatus): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, field: "narInfos" | "nars" | "narBytes"): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        const { substituter } = status();
+        if (substituter !== undefined) this.set(substituter[field]);
+      },
+    });
+  };
+  gauge("trustix_substitute_narinfos", "Narinfos served by the substituter", "narInfos");
+  gauge("trustix_substitute_nars", "NARs served by the substituter", "nars");
+  gauge("trustix_substitute_nar_bytes", "Bytes of NARs served by the substituter", "narBytes");
+  new Gauge({
+    name: "trustix_substitute_refusals",
+    help: "Answers 404 of the substituter, by reason",
+    labelNames: ["reason"],
+    registers,
+    collect() {
+      for (const [reason, count] of Object.entries(status().substituter?.refusals ?? {})) {
+        this.set({ reason }, count);
+      }
+    },
+  });
+  new Gauge({
+    name: "trustix_upstream_wrong_nars",
+    help: "NARs of an upstream cache that were not what was stated",
+    labelNames: ["upstream"],
+    registers,
+    collect() {
+      for (const { name, wrongNars } of status().substituter?.upstreams ?? []) {
+        this.set({ upstream: name }, wrongNars);
+      }
+    },
+  });
 }

@@ -1,7 +1,8 @@
 // What the public listener answers about the node itself.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { DESCRIPTION_PATH, formatDescription, type NodeDescription } from "../http/node-description.ts";
 import type { Route } from "../http/public-server.ts";
-import { sendStatus } from "../http/representation.ts";
+import { etagOf, type Representation, sendRepresentation, sendStatus } from "../http/representation.ts";
 import { VERSION } from "../version.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -49,4 +50,19 @@ export function nodeRoutes(
     });
   }
   return routes;
+}
+
+/** `/trustix.json`: what others need to know to subscribe. */
+export function descriptionRoute(description: NodeDescription): Route {
+  const body = Buffer.from(formatDescription(description));
+  const representation: Representation = {
+    body,
+    type: "application/json",
+    etag: etagOf(body),
+    cacheControl: "public, max-age=300",
+  };
+  return {
+    path: `/${DESCRIPTION_PATH}`,
+    handle: async (request, response) => sendRepresentation(request, response, representation),
+  };
 }

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleepMs } from "node:timers/promises";
-import { nixMapKey, nixProtocol, rawProtocol } from "@trustix/nix";
+import { formatPublicKey, nixMapKey, nixProtocol, rawProtocol, type Signer } from "@trustix/nix";
 import { cacheRoute } from "../cache/cache-route.ts";
 import { DamagedPaths } from "../cache/damaged-paths.ts";
 import { ServedPaths } from "../cache/served-paths.ts";
@@ -14,6 +14,7 @@ import { TrustixError } from "../errors.ts";
 import { type AdminApiOptions, createAdminApi } from "../http/admin-api.ts";
 import { type Listener, openListener } from "../http/bind.ts";
 import { logFileCache, logRoute } from "../http/log-files.ts";
+import type { NodeDescription } from "../http/node-description.ts";
 import { createPublicServer, type Route } from "../http/public-server.ts";
 import { RateLimiter } from "../http/rate-limit.ts";
 import { TokenFile } from "../http/tokens.ts";
@@ -25,14 +26,18 @@ import type { Sleep } from "../publish/sleep.ts";
 import { Spool, type SpoolEvent } from "../publish/spool.ts";
 import { SpoolDir } from "../publish/spool-dir.ts";
 import { StateLock } from "../store/state-lock.ts";
+import type { SubstituterEvent } from "../substitute/events.ts";
+import type { Substituter } from "../substitute/substituter.ts";
 import { VERSION } from "../version.ts";
 import { createApiLog, type NixParts, type NodeLog } from "./api-log.ts";
+import { Decisions } from "./decisions.ts";
 import { loadCacheKey, loadLogKey } from "./key-files.ts";
 import type { Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
-import { nodeRoutes } from "./node-routes.ts";
+import { descriptionRoute, nodeRoutes } from "./node-routes.ts";
 import { fetchPublicCheckpoint } from "./public-checkpoint.ts";
 import type { NodeStatus } from "./status.ts";
+import { createSubstituter } from "./substituting.ts";
 
 /** What the daemon needs besides its configuration. */
 export interface DaemonDependencies {
@@ -49,6 +54,8 @@ export interface Daemon extends AsyncDisposable {
 
 /** Memory for tiles and bundles that are served. */
 const FILE_CACHE_BYTES = 32 << 20;
+/** Where this machine's store is served. */
+const CACHE_PATH = "/cache/";
 
 interface RunningLog {
   readonly config: Config["log"][number];
@@ -68,15 +75,15 @@ class Composition {
   readonly #stop = new AbortController();
   readonly #logs: RunningLog[] = [];
   readonly #metrics: Metrics | undefined;
+  #decisions: Decisions | undefined;
+  #substituter: Substituter | undefined;
   #listener: Listener | undefined;
 
   constructor(config: Config, dependencies: DaemonDependencies, stack: AsyncDisposableStack) {
     this.#config = config;
     this.#dependencies = dependencies;
     this.#stack = stack;
-    this.#metrics = config.metrics.enabled
-      ? new Metrics(() => this.#logs.map(({ api }) => api.status()))
-      : undefined;
+    this.#metrics = config.metrics.enabled ? new Metrics(this.status) : undefined;
   }
 
   readonly status = (): NodeStatus => ({
@@ -85,6 +92,9 @@ class Composition {
     uptimeMs: Math.round(performance.now() - this.#startedMs),
     listen: (this.#listener?.addresses ?? []).map(formatAddress),
     logs: this.#logs.map(({ api }) => api.status()),
+    policy: { mode: this.#config.policy.mode, operators: this.#config.operator.map(({ name }) => name) },
+    subscriptions: this.#decisions?.status() ?? [],
+    substituter: this.#substituter?.stats(),
   });
 
   /** Starts everything; what was started is on the stack, in the order in which it must end last to first. */
@@ -96,6 +106,7 @@ class Composition {
     const needsNix = cache.enabled || logConfigs.some(({ protocol }) => protocol === "nix");
     const nix = needsNix ? this.#createNix(nixConfig) : undefined;
     for (const config of logConfigs) this.#logs.push(await this.#openLog(config, nix));
+    await this.#openUserRoles();
     await this.#openPublicListener(nix);
     await this.#openAdminListeners();
     this.#startPublishing();
@@ -132,18 +143,45 @@ class Composition {
     return { config, log, nixParts, api: createApiLog({ name, vkey, log, nixParts, onOutcome }) };
   }
 
+  /** Subscriptions and policy where anything needs them, and the substituter. */
+  async #openUserRoles(): Promise<void> {
+    const { subscription, substitute } = this.#config;
+    if (subscription.length === 0 && !substitute.enabled) return;
+    const decisions = this.#stack.use(await Decisions.open(this.#config));
+    this.#decisions = decisions;
+    if (!substitute.enabled || substitute.keyFile === undefined) return;
+    const onEvent = (event: SubstituterEvent): void => this.#reportSubstituter(event);
+    const made = await createSubstituter(this.#config, substitute.keyFile, decisions, onEvent);
+    this.#substituter = this.#stack.use(made);
+  }
+
   async #openPublicListener(nix: LocalNix | undefined): Promise<void> {
     const { logger, inherited } = this.#dependencies;
     const { node, cache, metrics } = this.#config;
     const files = logFileCache(FILE_CACHE_BYTES);
+    const described = this.#logs.map(({ config, api }) => {
+      const { name, protocol, origin, vkey } = api.status();
+      return { name, protocol, origin, vkey, url: config.publicUrl ?? `log/${name}/` };
+    });
+    let describedCache: NodeDescription["cache"];
     const routes: Route[] = [
       ...nodeRoutes(() => this.#findProblem(), metrics.public ? this.#metrics : undefined),
       ...this.#logs.map(({ config, log }) =>
         logRoute({ name: config.name, directory: log.directory, published: () => log.published() }, files),
       ),
     ];
+    if (this.#substituter !== undefined) routes.push(this.#substituter.route);
     if (cache.enabled && nix !== undefined && cache.keyFile !== undefined) {
-      routes.push(await this.#createCache(nix, cache.keyFile));
+      const signer = await loadCacheKey(cache.keyFile);
+      const route = this.#createCache(nix, signer);
+      // At the root, too, unless the substituter is there: what this machine has and what its policy accepts are two things.
+      routes.push({ ...route, path: CACHE_PATH });
+      if (this.#substituter === undefined) routes.push(route);
+      describedCache = { url: CACHE_PATH.slice(1), publicKey: formatPublicKey(signer.publicKey) };
+    }
+    if (described.length > 0 || describedCache !== undefined) {
+      const { operator } = node;
+      routes.push(descriptionRoute({ operator, logs: described, cache: describedCache }));
     }
     const onError = (err: unknown, target: string): void => logger.error({ err, target }, "request failed");
     this.#listener = await openListener(node.listen, {
@@ -165,7 +203,7 @@ class Composition {
     logger.info({ addresses: this.#listener.addresses.map(formatAddress) }, "public listener is open");
   }
 
-  async #createCache(nix: LocalNix, keyFile: string): Promise<Route> {
+  #createCache(nix: LocalNix, signer: Signer): Route {
     const { logger } = this.#dependencies;
     const { priority, wantMassQuery, verifyBeforeSend } = this.#config.cache;
     const nowNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
@@ -174,7 +212,7 @@ class Composition {
       priority,
       wantMassQuery,
       paths: new ServedPaths(nix, new StoreNames(storeDirectory(nix.storeDir), nowNs)),
-      signer: await loadCacheKey(keyFile),
+      signer,
       damaged: new DamagedPaths(() => performance.now()),
       verifyBeforeSendBytes: verifyBeforeSend,
       onDamaged: (err) => {
@@ -196,6 +234,7 @@ class Composition {
         : undefined,
       maxBodyBytes: api.maxBody,
       limiter: new RateLimiter(api.claimsPerSecond, () => performance.now()),
+      decisions: this.#decisions,
       signal: this.#stop.signal,
       onError: (err: unknown, target: string) => logger.error({ err, target }, "admin request failed"),
     };
@@ -275,6 +314,27 @@ class Composition {
         break;
       case "failed":
         logger.warn({ log, err: event.error, retryMs: event.delayMs }, "spool cannot be published now");
+        break;
+      default:
+        event satisfies never;
+    }
+  }
+
+  #reportSubstituter(event: SubstituterEvent): void {
+    const { logger } = this.#dependencies;
+    const { type: _, ...fields } = event;
+    switch (event.type) {
+      case "refused":
+        logger.debug(fields, "path is refused");
+        break;
+      case "upstream-failed":
+        logger.warn(fields, "cache failed");
+        break;
+      case "wrong-nar":
+        logger.error(fields, "cache sent a wrong NAR");
+        break;
+      case "nar-served":
+        logger.debug(fields, "NAR is served");
         break;
       default:
         event satisfies never;

@@ -1,5 +1,8 @@
 // What `GET /api/v1/status` answers.
 
+import type { SubstituterStats } from "../substitute/substituter.ts";
+import type { ListenedStatus } from "./decisions.ts";
+
 /** One log of the node. */
 export interface LogStatus {
   readonly name: string;
@@ -20,4 +23,9 @@ export interface NodeStatus {
   /** Addresses of the public listener. */
   readonly listen: readonly string[];
   readonly logs: readonly LogStatus[];
+  readonly policy: { readonly mode: "enforce" | "report"; readonly operators: readonly string[] };
+  /** What the node listens to, logs first. */
+  readonly subscriptions: readonly ListenedStatus[];
+  /** Absent when the substituter is off. */
+  readonly substituter?: SubstituterStats | undefined;
 }

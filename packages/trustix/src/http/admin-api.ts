@@ -4,6 +4,8 @@ import { Readable } from "node:stream";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import * as z from "zod";
 import { TrustixError, type TrustixErrorCode } from "../errors.ts";
+import { asTrustixError, checked, jsonLines } from "./api-parts.ts";
+import { type ApiDecisions, addDecisionRoutes } from "./decisions-api.ts";
 import type { RateLimiter } from "./rate-limit.ts";
 
 /** What became of one submitted claim. */
@@ -51,6 +53,8 @@ export interface ApiLog {
 /** What the API needs. */
 export interface AdminApiOptions {
   readonly logs: ReadonlyMap<string, ApiLog>;
+  /** Absent: this node listens to nobody. */
+  readonly decisions?: ApiDecisions | undefined;
   /** Facts for `GET /api/v1/status`, besides those of the logs. */
   readonly status: () => unknown;
   /** Prometheus text, when metrics are on. */
@@ -130,43 +134,6 @@ const proofQuery = z.union([
   z.strictObject({ key: text, wait: z.enum(["true", "false"]).optional() }),
 ]);
 
-function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue?.path.join(".") ?? "";
-  throw new TrustixError(
-    "REQUEST_INVALID",
-    `${what}${where === "" ? "" : ` at ${where}`}: ${issue?.message ?? "invalid"}`,
-    {
-      hint: "docs/reference/api.md describes every request.",
-    },
-  );
-}
-
-function asTrustixError(error: unknown): TrustixError {
-  if (error instanceof TrustixError) return error;
-  // Thrown by AbortSignal.timeout, or because the client went away or the daemon stops.
-  if (error instanceof DOMException) {
-    return new TrustixError("PUSHBACK", "not done in time", {
-      hint: "Ask again; what was taken is not taken twice.",
-      cause: error,
-    });
-  }
-  // Fastify's own refusals carry a 4xx status: bad JSON, wrong content type, body too large.
-  const { statusCode, message } = error as { statusCode?: number; message?: string };
-  if (statusCode === 413)
-    return new TrustixError("REQUEST_TOO_LARGE", "the request body is too large", {
-      hint: "Send fewer claims at a time.",
-    });
-  if (statusCode !== undefined && statusCode < 500)
-    return new TrustixError("REQUEST_INVALID", message ?? "bad request");
-  return new TrustixError("INTERNAL", "internal error", {
-    hint: "The daemon's log has the details.",
-    cause: error,
-  });
-}
-
 function sendError(error: TrustixError, reply: FastifyReply): void {
   const status = HTTP_STATUS[error.code] ?? 500;
   if (status === 503 || status === 429)
@@ -175,26 +142,12 @@ function sendError(error: TrustixError, reply: FastifyReply): void {
   reply.code(status).send({ error: { code: error.code, message: error.message, hint: error.hint ?? "" } });
 }
 
-/** Newline-delimited JSON, one object for each report; an error becomes the last line. */
-async function* jsonLines(
-  reports: AsyncIterable<unknown>,
-  onError: (error: unknown) => void,
-): AsyncGenerator<string> {
-  try {
-    for await (const report of reports) yield `${JSON.stringify(report)}\n`;
-  } catch (error) {
-    onError(error);
-    const { code, message, hint } = asTrustixError(error);
-    yield `${JSON.stringify({ error: { code, message, hint: hint ?? "" } })}\n`;
-  }
-}
-
 /** The API, ready to take requests through `routing`. */
 export async function createAdminApi(options: AdminApiOptions): Promise<FastifyInstance> {
   const app = Fastify({
     bodyLimit: options.maxBodyBytes,
     exposeHeadRoutes: false,
-    routerOptions: { maxParamLength: 100 },
+    routerOptions: { maxParamLength: 300 },
   });
   const clients = new WeakMap<FastifyRequest, string>();
 
@@ -281,6 +234,8 @@ export async function createAdminApi(options: AdminApiOptions): Promise<FastifyI
     const lines = jsonLines(reports, (error) => options.onError(error, request.url));
     return reply.type("application/x-ndjson").send(Readable.from(lines));
   });
+
+  addDecisionRoutes(app, { decisions: options.decisions, signalOf, onError: options.onError });
 
   app.get("/api/v1/status", async () => ({
     ...(options.status() as object),

@@ -197,6 +197,31 @@ test("a route that throws gives 500, or a broken answer when it had begun", asyn
   expect(errors.map((error) => (error as Error).message)).toEqual(["early", "late"]);
 });
 
+test("requests sent without waiting are answered one after the other, and too many of them cut the connection", async () => {
+  let running = 0;
+  let most = 0;
+  let handled = 0;
+  const slow: Route = {
+    path: "/slow",
+    handle: async (_, response) => {
+      handled++;
+      most = Math.max(most, ++running);
+      await sleep(5);
+      running--;
+      response.end("done");
+    },
+  };
+  await using server = await open([slow]);
+  const ask = "GET /slow HTTP/1.1\r\nhost: a\r\n\r\n";
+  const last = "GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+  const answers = await raw(server.port, ask.repeat(4) + last);
+  expect(answers.match(/HTTP\/1.1 200/g)).toHaveLength(5);
+  expect([most, handled]).toEqual([1, 5]);
+  expect(await raw(server.port, ask.repeat(1000))).not.toContain("HTTP");
+  await sleep(50);
+  expect([most, handled]).toEqual([1, 6]);
+});
+
 test("closing lets a request in flight finish, and cuts it after the grace time", async () => {
   const slow: Route = {
     path: "/slow/",

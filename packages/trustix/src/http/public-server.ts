@@ -6,11 +6,14 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
+import type { Socket } from "node:net";
 import { sendStatus } from "./representation.ts";
 
 /** Longest accepted request target in bytes; the longest URL that we hand out is about 120. */
 const MAX_TARGET_BYTES = 1024;
 const MAX_HEADER_BYTES = 8192;
+/** Requests of one connection that may wait for the answer to an earlier one. No client of ours sends ahead at all. */
+const MAX_WAITING = 8;
 
 /** Answers requests for paths that begin with a prefix. */
 export interface Route {
@@ -81,10 +84,37 @@ function refusalOf(request: IncomingMessage, target: string, path: string | unde
   return path === undefined ? NOT_FOUND : undefined;
 }
 
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/**
+ * Deals with the requests of one connection one after the other, and cuts a connection that sends too many ahead. Node
+ * would hand them all over at once, so that a single connection could keep any number of files open.
+ */
+function inTurn(handle: Handler): Handler {
+  const waiting = new WeakMap<Socket, (() => void)[]>();
+  return (request, response) => {
+    const { socket } = request;
+    const queue = waiting.get(socket);
+    const start = (): void => {
+      response.once("close", () => {
+        const next = socket.destroyed ? undefined : waiting.get(socket)?.shift();
+        if (next === undefined) waiting.delete(socket);
+        else next();
+      });
+      handle(request, response);
+    };
+    if (queue === undefined) {
+      waiting.set(socket, []);
+      start();
+    } else if (queue.length < MAX_WAITING) queue.push(start);
+    else socket.destroy();
+  };
+}
+
 /** A handler for node:http that enforces the bounds and dispatches to the routes. */
-function createHandler(options: PublicServerOptions) {
+function createHandler(options: PublicServerOptions): Handler {
   const routes = options.routes.toSorted((a, b) => b.path.length - a.path.length);
-  return (request: IncomingMessage, response: ServerResponse): void => {
+  return (request, response) => {
     const started = performance.now();
     const target = request.url ?? "";
     const path = target.length <= MAX_TARGET_BYTES ? parseTarget(target) : undefined;
@@ -128,7 +158,7 @@ export function createPublicServer(options: PublicServerOptions): Server {
       keepAliveTimeout: 65_000,
       noDelay: true,
     },
-    createHandler(options),
+    inTurn(createHandler(options)),
   );
   server.maxConnections = options.maxConnections;
   // No byte in either direction for this long: a client that stopped reading, or never asked.

@@ -1,0 +1,237 @@
+// What this node thinks of a path: its subscriptions are asked, their votes counted, and the policy decides.
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isHashPart, isStorePath } from "@trustix/nix";
+import { MAX_POLICY_BYTES, parsePolicy, parseVerifierKey, type Policy as WitnessPolicy } from "@trustix/tlog";
+import type { Config } from "../config/load.ts";
+import { TrustixError } from "../errors.ts";
+import type { ApiDecisions, DecisionRequest } from "../http/decisions-api.ts";
+import { type Explanation, explain } from "../policy/explain.ts";
+import { createPolicy, type PathFacts, type Policy, type PolicyDecision } from "../policy/policy.ts";
+import { openSandbox } from "../policy/sandbox.ts";
+import type { CacheSubscription, LogSubscription } from "../subscribe/options.ts";
+import { type SubscriptionStatus, Subscriptions } from "../subscribe/subscriptions.ts";
+import { countVotes, type Vote } from "../votes/vote.ts";
+
+/** The state of a subscription, and how its word fared in the decisions since the start. */
+export type ListenedStatus = SubscriptionStatus & {
+  /** Decisions that accepted what it states. */
+  readonly agreed: number;
+  /** Decisions that accepted something else than what it states. */
+  readonly dissented: number;
+};
+
+/** Names that the subscriber gives to files of evidence. */
+const EVIDENCE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.json$/;
+
+const directoryOf = (config: Config): string => join(config.node.stateDir, "subscriptions");
+
+interface Tally {
+  agreed: number;
+  dissented: number;
+}
+
+async function readSmallFile(path: string, maxBytes: number, what: string): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code;
+    throw new TrustixError("CONFIG_INVALID", `${what} ${path} cannot be read (${reason})`, { cause });
+  }
+  if (bytes.length <= maxBytes) return bytes;
+  throw new TrustixError("CONFIG_INVALID", `${what} ${path} has more than ${maxBytes} bytes`);
+}
+
+async function readWitnessPolicy(path: string): Promise<WitnessPolicy> {
+  const bytes = await readSmallFile(path, MAX_POLICY_BYTES, "the witness policy");
+  try {
+    return parsePolicy(bytes);
+  } catch (cause) {
+    const message = `the witness policy ${path} is wrong: ${(cause as Error).message}`;
+    throw new TrustixError("CONFIG_INVALID", message, { cause });
+  }
+}
+
+/** Most bytes of a policy script; the sandbox counts characters. */
+const MAX_SCRIPT_BYTES = 4 << 20;
+
+/**
+ * The policy of a configuration, its script loaded.
+ * @throws TrustixError `CONFIG_INVALID`, `POLICY_SCRIPT_INVALID`
+ */
+export async function openPolicy(config: Pick<Config, "policy" | "operator">): Promise<Policy> {
+  const { policy } = config;
+  const operators = config.operator.map(({ name }) => name);
+  if (policy.script === undefined) return createPolicy(policy, operators);
+  const { file, time, memory } = policy.script;
+  const bytes = await readSmallFile(file, MAX_SCRIPT_BYTES, "the policy script");
+  const source = new TextDecoder().decode(bytes);
+  const script = await openSandbox({ source, fileName: file, timeMs: time, memoryBytes: memory });
+  return createPolicy(policy, operators, script);
+}
+
+/** The subscriptions of a configuration, as the subscriber takes them. */
+async function subscriptionsOf(config: Config): Promise<{
+  readonly logs: readonly LogSubscription[];
+  readonly caches: readonly CacheSubscription[];
+}> {
+  const logs: LogSubscription[] = [];
+  const caches: CacheSubscription[] = [];
+  for (const {
+    name,
+    operator,
+    url: address,
+    vkey,
+    origin,
+    protocol,
+    witnessPolicy,
+    publicKeys,
+  } of config.subscription) {
+    if (publicKeys !== undefined) caches.push({ name, operator, address, keys: publicKeys });
+    if (vkey === undefined) continue;
+    logs.push({
+      name,
+      operator,
+      address,
+      key: vkey,
+      origin: origin ?? parseVerifierKey(vkey).name,
+      ...(protocol === undefined ? {} : { protocol }),
+      ...(witnessPolicy === undefined ? {} : { witnesses: await readWitnessPolicy(witnessPolicy) }),
+    });
+  }
+  return { logs, caches };
+}
+
+/** Decides about paths. Disposing ends the subscriptions. */
+export class Decisions implements ApiDecisions, AsyncDisposable {
+  readonly policy: Policy;
+  readonly #subscriptions: Subscriptions;
+  readonly #askBudgetMs: number;
+  readonly #storeDir: string;
+  readonly #evidenceDirectory: string;
+  readonly #tallies = new Map<string, Tally>();
+
+  private constructor(policy: Policy, subscriptions: Subscriptions, config: Config) {
+    this.policy = policy;
+    this.#subscriptions = subscriptions;
+    this.#askBudgetMs = config.subscribe.askBudget;
+    this.#storeDir = config.nix.storeDir;
+    this.#evidenceDirectory = join(directoryOf(config), "evidence");
+    for (const { name } of config.subscription) this.#tallies.set(name, { agreed: 0, dissented: 0 });
+  }
+
+  /**
+   * Loads the policy and begins to follow the subscriptions.
+   * @throws TrustixError `CONFIG_INVALID`, `POLICY_SCRIPT_INVALID`, and what `Subscriptions.open` throws
+   */
+  static async open(config: Config): Promise<Decisions> {
+    const policy = await openPolicy(config);
+    const { pollInterval, silence, maxLogSize, cacheTimeout } = config.subscribe;
+    const subscriptions = await Subscriptions.open({
+      ...(await subscriptionsOf(config)),
+      directory: directoryOf(config),
+      storeDir: config.nix.storeDir,
+      mirrorLimits: {
+        pollIntervalMs: pollInterval,
+        silenceMs: silence,
+        maxStatementBytes: maxLogSize,
+      },
+      cacheLimits: { timeoutMs: cacheTimeout },
+    });
+    return new Decisions(policy, subscriptions, config);
+  }
+
+  /**
+   * Asks all subscriptions and decides.
+   * @throws TrustixError `INVALID_ARGUMENT` for a malformed hash part
+   */
+  async decide(facts: PathFacts, signal: AbortSignal): Promise<PolicyDecision> {
+    const decision = this.policy.decide(facts, await this.#votes(facts, signal));
+    if (decision.accepted) this.#count(decision.statement, decision.votes);
+    return decision;
+  }
+
+  /** As {@link decide}, for the admin API. */
+  decideOn({ what, proven }: DecisionRequest, signal: AbortSignal): Promise<PolicyDecision> {
+    const hashPart = what.slice(0, 32);
+    if (
+      !isHashPart(hashPart) ||
+      (what.length > 32 && !isStorePath(`${this.#storeDir}/${what}`, this.#storeDir))
+    ) {
+      throw new TrustixError(
+        "INVALID_ARGUMENT",
+        `${JSON.stringify(what.slice(0, 300))} names no store path`,
+        {
+          hint: "Give the 32 characters of its hash part, or hash part and name.",
+        },
+      );
+    }
+    const storePath = what.length > 32 ? `${this.#storeDir}/${what}` : undefined;
+    return this.decide({ hashPart, storePath, proven }, signal);
+  }
+
+  /** A decision, and all that there is to say about it. */
+  async explainOn(request: DecisionRequest, signal: AbortSignal): Promise<Explanation> {
+    return explain(await this.decideOn(request, signal), { storeDir: this.#storeDir });
+  }
+
+  /** Every subscription, logs first. */
+  status(): ListenedStatus[] {
+    return this.#subscriptions.status().map((status) => ({
+      ...status,
+      ...(this.#tallies.get(status.subscription) as Tally),
+    }));
+  }
+
+  /** Lets a log that was found to misbehave count again. @throws TrustixError `NOT_FOUND` */
+  clear(name: string, options: { readonly forget: boolean }): Promise<void> {
+    return this.#subscriptions.clear(name, options);
+  }
+
+  /** Names of the files of evidence, sorted. */
+  async listEvidence(): Promise<readonly string[]> {
+    const names = await readdir(this.#evidenceDirectory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return [];
+      throw new TrustixError("STORAGE_FAILED", "the evidence cannot be listed", { cause: error });
+    });
+    return names.filter((name) => EVIDENCE_NAME.test(name)).sort();
+  }
+
+  /** One of them. @throws TrustixError `NOT_FOUND` */
+  async readEvidence(name: string): Promise<Uint8Array> {
+    if (EVIDENCE_NAME.test(name)) {
+      const bytes = await readFile(join(this.#evidenceDirectory, name)).catch(() => undefined);
+      if (bytes !== undefined) return bytes;
+    }
+    throw new TrustixError("NOT_FOUND", `there is no evidence ${JSON.stringify(name.slice(0, 100))}`, {
+      hint: "`trustix evidence list` shows what there is.",
+    });
+  }
+
+  async #votes({ hashPart, storePath }: PathFacts, signal: AbortSignal): Promise<Vote[]> {
+    const name = storePath?.slice(this.#storeDir.length + hashPart.length + 2);
+    const subject = { protocol: "nix", hashPart, ...(name === undefined ? {} : { name }) } as const;
+    const answers = await this.#subscriptions.ask(subject, { budgetMs: this.#askBudgetMs, signal });
+    return countVotes(this.policy.operators, answers);
+  }
+
+  #count(accepted: string, votes: readonly Vote[]): void {
+    for (const vote of votes) {
+      if (!("claims" in vote)) continue;
+      const statements = new Map<string, boolean>();
+      for (const { subscription, statement } of vote.claims) {
+        statements.set(subscription, (statements.get(subscription) ?? true) && statement === accepted);
+      }
+      for (const [subscription, agrees] of statements) {
+        const tally = this.#tallies.get(subscription) as Tally;
+        if (agrees) tally.agreed++;
+        else tally.dissented++;
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#subscriptions[Symbol.asyncDispose]();
+  }
+}
