@@ -1,4 +1,5 @@
-// Bundles the command line into dist/bundle/: one chunk for each command, so that a light one loads little.
+// Bundles the command line into dist/bundle/: one chunk for each command, so that a light one loads little, and beside them
+// the threads, which are found by their file names.
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -8,7 +9,11 @@ const OUT = join(PACKAGE, "dist/bundle");
 
 await rm(OUT, { recursive: true, force: true });
 await build({
-  entryPoints: [join(PACKAGE, "src/cli/main.ts")],
+  entryPoints: {
+    main: join(PACKAGE, "src/cli/main.ts"),
+    "claim-writer-thread": join(PACKAGE, "src/subscribe/claim-writer-thread.ts"),
+    "xz-worker": join(PACKAGE, "src/substitute/xz-worker.ts"),
+  },
   outdir: OUT,
   bundle: true,
   splitting: true,

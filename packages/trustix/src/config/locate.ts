@@ -50,43 +50,82 @@ class ValueScanner {
   }
 }
 
+/** A heading or a key of a TOML text, with the lines (from 1) that it takes; those of a key's value are among them. */
+interface Item {
+  readonly kind: "heading" | "key";
+  /** From the top of the document. */
+  readonly path: readonly Step[];
+  readonly firstLine: number;
+  readonly lastLine: number;
+}
+
+/** All headings and keys, in order. */
+function* scan(text: string): Generator<Item> {
+  const counts = new Map<string, number>();
+  let table: Step[] = [];
+  let open:
+    | { readonly path: readonly Step[]; readonly firstLine: number; readonly value: ValueScanner }
+    | undefined;
+  for (const [index, line] of text.split("\n").entries()) {
+    const lastLine = index + 1;
+    if (open === undefined) {
+      const header = /^\s*(\[\[?)([^\]]*)\]/.exec(line);
+      if (header !== null) {
+        const keys = splitKey(header[2] as string);
+        table = keys;
+        if (header[1] === "[[") {
+          const name = keys.join("\0");
+          const count = counts.get(name) ?? 0;
+          counts.set(name, count + 1);
+          table = [...keys, count];
+        }
+        yield { kind: "heading", path: table, firstLine: lastLine, lastLine };
+        continue;
+      }
+      const key = KEY.exec(line);
+      if (key === null) continue;
+      const path = [...table, ...splitKey(key[1] as string)];
+      open = { path, firstLine: lastLine, value: new ValueScanner() };
+      open.value.feed(line.slice(key[0].length));
+    } else open.value.feed(line);
+    if (open.value.open) continue;
+    const { path, firstLine } = open;
+    open = undefined;
+    yield { kind: "key", path, firstLine, lastLine };
+  }
+}
+
 /**
  * The line (from 1) of the longest part of `path` that `text` spells out: the key itself, or else the header of the
  * table that should have it, or else line 1.
  */
 export function locateKey(text: string, path: readonly Step[]): number {
   let best = { depth: 0, line: 1 };
-  const counts = new Map<string, number>();
-  let table: Step[] = [];
-  const offer = (steps: readonly Step[], line: number): void => {
+  for (const { path: steps, firstLine } of scan(text)) {
     let depth = 0;
     while (depth < steps.length && depth < path.length && steps[depth] === path[depth]) depth++;
-    const whole = depth === steps.length || depth === path.length;
-    if (whole && depth > best.depth) best = { depth, line };
-  };
-  let value: ValueScanner | undefined;
-  for (const [index, line] of text.split("\n").entries()) {
-    if (value?.open) {
-      value.feed(line);
-      continue;
-    }
-    const header = /^\s*(\[\[?)([^\]]*)\]/.exec(line);
-    if (header !== null) {
-      const keys = splitKey(header[2] as string);
-      table = keys;
-      if (header[1] === "[[") {
-        const count = counts.get(keys.join("\0")) ?? 0;
-        counts.set(keys.join("\0"), count + 1);
-        table = [...keys, count];
-      }
-      offer(table, index + 1);
-      continue;
-    }
-    const key = KEY.exec(line);
-    if (key === null) continue;
-    offer([...table, ...splitKey(key[1] as string)], index + 1);
-    value = new ValueScanner();
-    value.feed(line.slice(key[0].length));
+    const isWhole = depth === steps.length || depth === path.length;
+    if (isWhole && depth > best.depth) best = { depth, line: firstLine };
   }
   return best.line;
+}
+
+/** A section of a TOML text: a heading and the keys below it. */
+export interface Section {
+  /** Keys, and the index in an array of tables. */
+  readonly path: readonly Step[];
+  /** Line of the heading, from 1. */
+  readonly firstLine: number;
+  /** Last line of the last key's value; comments behind it do not count. */
+  readonly lastLine: number;
+}
+
+/** All sections that have a heading, in order. */
+export function findSections(text: string): Section[] {
+  const sections: { path: readonly Step[]; firstLine: number; lastLine: number }[] = [];
+  for (const { kind, path, firstLine, lastLine } of scan(text)) {
+    if (kind === "heading") sections.push({ path, firstLine, lastLine });
+    else if (sections.length > 0) sections[sections.length - 1]!.lastLine = lastLine;
+  }
+  return sections;
 }
