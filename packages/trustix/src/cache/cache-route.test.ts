@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { zstdDecompressSync } from "node:zlib";
 import {
   createSigner,
@@ -36,6 +37,10 @@ let queries: string[][];
 let damages: string[];
 let unreadable: unknown[];
 let now: number;
+/** Archives that are being read, the most there were at one time, and the pieces read in all. */
+let reading: { now: number; most: number; pieces: number };
+/** How long one piece takes. */
+let pieceMs: number;
 let listener: Listener;
 let port: number;
 
@@ -59,7 +64,16 @@ function damage(path: string): void {
 }
 
 async function* chunks(nar: Buffer): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < nar.length; at += CHUNK) yield nar.subarray(at, at + CHUNK);
+  reading.most = Math.max(reading.most, ++reading.now);
+  try {
+    for (let at = 0; at < nar.length; at += CHUNK) {
+      if (pieceMs > 0) await sleep(pieceMs);
+      reading.pieces++;
+      yield nar.subarray(at, at + CHUNK);
+    }
+  } finally {
+    reading.now--;
+  }
 }
 
 interface Answer {
@@ -96,6 +110,7 @@ const verifier = await createVerifier(signer.publicKey);
 
 beforeEach(async () => {
   [store, queries, damages, unreadable, now] = [new Map(), [], [], [], 0];
+  [reading, pieceMs] = [{ now: 0, most: 0, pieces: 0 }, 0];
   register(SMALL, narOf(file(Buffer.from("hello"))));
   register(LARGE, narOf(file(Buffer.alloc(200_000, "x"))));
   const nix = {
@@ -344,4 +359,42 @@ test("a client that leaves in the middle is nobody's fault", async () => {
   expect((await ask("/nix-cache-info")).status).toBe(200);
   await listener.close();
   expect([damages, unreadable]).toEqual([[], []]);
+});
+
+describe("requests that cost their sender nothing", () => {
+  /** Asks, and leaves while the archive is being read. */
+  async function askAndLeave(path: string, headers: Record<string, string> = {}): Promise<void> {
+    const outgoing = request({ port, host: "127.0.0.1", path, headers, agent: false });
+    outgoing.on("error", () => {});
+    outgoing.end();
+    for (let i = 0; i < 500 && reading.now === 0; i++) await sleep(2);
+    expect(reading.now).toBe(1);
+    outgoing.destroy();
+  }
+
+  test.each([
+    ["a listing", `/${hashOf(LARGE)}.ls`, {}],
+    ["the end of a large archive", undefined, { range: "bytes=-10" }],
+  ])("nothing is read on when the client of %s has left", async (_, path, headers) => {
+    register(LARGE, narOf(file(Buffer.alloc(10_000_000))));
+    const url = path ?? (await urlOf(LARGE));
+    pieceMs = 2;
+    await askAndLeave(url, headers);
+    for (let i = 0; i < 200 && reading.now > 0; i++) await sleep(2);
+    expect(reading.now).toBe(0);
+    expect(reading.pieces).toBeLessThan(300);
+    expect([damages, unreadable]).toEqual([[], []]);
+  });
+
+  test("many of them read few archives at a time, and a listing is made once", async () => {
+    pieceMs = 1;
+    const url = await urlOf(LARGE);
+    const asked = [`/${hashOf(LARGE)}.ls`, url].flatMap((path) => Array<string>(8).fill(path));
+    const answers = await Promise.all(asked.map((path) => ask(path, { range: "bytes=-10" })));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([206]));
+    expect(reading.most).toBeLessThanOrEqual(2);
+    const before = reading.pieces;
+    expect((await ask(`/${hashOf(LARGE)}.ls`)).status).toBe(200);
+    expect(reading.pieces).toBe(before);
+  });
 });

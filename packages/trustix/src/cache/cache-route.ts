@@ -18,6 +18,7 @@ import {
   type Signer,
 } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
+import { ByteCache } from "../http/byte-cache.ts";
 import type { Route } from "../http/public-server.ts";
 import {
   acceptsEncoding,
@@ -31,6 +32,7 @@ import {
 } from "../http/representation.ts";
 import type { DamagedPaths } from "./damaged-paths.ts";
 import type { ServedPath, ServedPaths } from "./served-paths.ts";
+import { Turnstile } from "./turnstile.ts";
 import { type Dump, verifiedNar } from "./verified-nar.ts";
 
 /** What the cache needs. */
@@ -55,6 +57,14 @@ export interface CacheRouteOptions {
 const NARINFO_CACHE = "public, max-age=300";
 /** A listing is held in memory while it is made. */
 const MAX_LISTING_NODES = 200_000;
+/** Memory for listings that were made. */
+const LISTING_CACHE_BYTES = 16 << 20;
+/**
+ * Archives that are read at one time without a byte being sent: to check them, to list them, to skip to a range. Such a
+ * request costs its sender nothing, and us the whole archive.
+ */
+const SMALL_READERS = 8;
+const LARGE_READERS = 2;
 
 /** The part of an archive's URL that names its hash: 52 characters of nix32. */
 function narHashText(served: ServedPath): string {
@@ -79,6 +89,14 @@ async function* resume<T>(
 /** The route of the binary cache, at `/`. */
 export function cacheRoute(options: CacheRouteOptions): Route {
   const { paths, damaged, dump } = options;
+  const small = new Turnstile(SMALL_READERS);
+  const large = new Turnstile(LARGE_READERS);
+  /** By hash of the archive, which determines the listing. */
+  const listings = new ByteCache<Representation>(LISTING_CACHE_BYTES);
+
+  const isSmall = ({ info }: ServedPath): boolean => info.narSize <= options.verifyBeforeSendBytes;
+  const enter = (served: ServedPath, signal: AbortSignal): Promise<Disposable> =>
+    (isSmall(served) ? small : large).enter(signal);
 
   const cacheInfo: Representation = (() => {
     const { storeDir, wantMassQuery, priority } = options;
@@ -114,17 +132,27 @@ export function cacheRoute(options: CacheRouteOptions): Route {
     return { body, type: "text/x-nix-narinfo", etag: etagOf(body), cacheControl: NARINFO_CACHE };
   };
 
-  const listing = async (served: ServedPath): Promise<Representation | undefined> =>
+  const listing = async (served: ServedPath, signal: AbortSignal): Promise<Representation | undefined> =>
     guarded(served, async () => {
-      const tree = await listNar(verifiedNar(served.info, undefined, dump), { maxNodes: MAX_LISTING_NODES });
+      const key = narHashText(served);
+      // Looked up again after the wait: somebody else in line may have made it.
+      const known = listings.get(key);
+      if (known !== undefined) return known;
+      using _ = await enter(served, signal);
+      const made = listings.get(key);
+      if (made !== undefined) return made;
+      const tree = await listNar(verifiedNar(served.info, { dump, signal }), { maxNodes: MAX_LISTING_NODES });
       const body = Buffer.from(formatNarListing(tree));
-      return { body, type: "application/json", etag: etagOf(body), cacheControl: NARINFO_CACHE };
+      const listed = { body, type: "application/json", etag: etagOf(body), cacheControl: NARINFO_CACHE };
+      listings.set(key, listed, body.length);
+      return listed;
     });
 
   const sendNar = async (
     request: IncomingMessage,
     response: ServerResponse,
     served: ServedPath,
+    signal: AbortSignal,
   ): Promise<void> => {
     const { info } = served;
     // An encoded answer cannot be resumed, so who asks for a range gets the archive itself.
@@ -154,12 +182,13 @@ export function cacheRoute(options: CacheRouteOptions): Route {
       response.writeHead(200, headers).end();
       return;
     }
-    const archive = verifiedNar(info, range, dump);
+    const archive = verifiedNar(info, { dump, signal }, range);
     try {
       // Whatever goes wrong up to the first piece can still be answered.
       const first = await guarded(served, async () => {
-        if (info.narSize <= options.verifyBeforeSendBytes) await drain(verifiedNar(info, undefined, dump));
-        return archive.next();
+        using _ = isSmall(served) || range !== undefined ? await enter(served, signal) : undefined;
+        if (isSmall(served)) await drain(verifiedNar(info, { dump, signal }));
+        return await archive.next();
       });
       if (first === undefined) {
         sendStatus(request, response, 404, "the path is damaged or cannot be read");
@@ -179,7 +208,12 @@ export function cacheRoute(options: CacheRouteOptions): Route {
     }
   };
 
-  const answer = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
+  const answer = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<void> => {
     if (path === "nix-cache-info") {
       sendRepresentation(request, response, cacheInfo);
       return;
@@ -189,20 +223,23 @@ export function cacheRoute(options: CacheRouteOptions): Route {
     if (match === null || served === undefined) {
       sendStatus(request, response, 404, "not found");
     } else if (match[3] !== undefined) {
-      if (match[4] === narHashText(served)) await sendNar(request, response, served);
+      if (match[4] === narHashText(served)) await sendNar(request, response, served, signal);
       else sendStatus(request, response, 404, "the path has other contents now");
     } else {
-      const found = match[2] === "narinfo" ? await narInfo(served) : await listing(served);
+      const found = match[2] === "narinfo" ? await narInfo(served) : await listing(served, signal);
       if (found === undefined) sendStatus(request, response, 404, "the path is damaged or cannot be read");
       else sendRepresentation(request, response, found);
     }
   };
 
   const handle = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
     try {
-      await answer(request, response, path);
+      await answer(request, response, path, gone.signal);
     } catch (error) {
       // A client that went away is no failure of ours.
+      if (error === gone.signal.reason) return;
       if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") return;
       // Nix itself may be out of order; to a client that is a path we do not have.
       if (!(error instanceof TrustixError)) throw error;

@@ -8,6 +8,14 @@ import type { ByteRange } from "../http/representation.ts";
 /** Makes the archive of a path. */
 export type Dump = (path: string) => AsyncIterable<Uint8Array>;
 
+/** How an archive is read. */
+export interface NarReading {
+  /** Default: from disk. */
+  readonly dump?: Dump | undefined;
+  /** Nobody wants the archive any more: reading stops at the next piece, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 function mismatch(info: DumpDbEntry, found: string): TrustixError {
   return new TrustixError(
     "CONTENT_MISMATCH",
@@ -20,17 +28,18 @@ function mismatch(info: DumpDbEntry, found: string): TrustixError {
  * The bytes of an archive in a range. Everything outside of the range is read and hashed, too, and the last piece is
  * kept back until the hash is right: who has received all bytes has received right ones.
  * @param range default: the whole archive
- * @throws TrustixError `CONTENT_MISMATCH` instead of the last piece; NixError as `dumpPath`
+ * @throws TrustixError `CONTENT_MISMATCH` instead of the last piece; NixError as `dumpPath`; the signal's reason
  */
 export async function* verifiedNar(
   info: DumpDbEntry,
+  { dump = dumpPath, signal }: NarReading = {},
   range: ByteRange = { start: 0, end: info.narSize },
-  dump: Dump = dumpPath,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const hash = createHash("sha256");
   let position = 0;
   let heldBack: Uint8Array | undefined;
   for await (const chunk of dump(info.storePath)) {
+    signal?.throwIfAborted();
     hash.update(chunk);
     const part = chunk.subarray(Math.max(0, range.start - position), Math.max(0, range.end - position));
     position += chunk.length;
