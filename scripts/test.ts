@@ -22,6 +22,7 @@ const STAGES: readonly Stage[] = [
     name: `package ${name}`,
     run: commandStage("publint", ["run", `packages/${name}`, "--strict"]),
   })),
+  { name: "documentation", run: commandStage("vitepress", ["build", "docs"]) },
   { name: "unit tests", run: vitestStage("pure", "trustix") },
   { name: "interop tests", run: vitestStage("interop") },
   { name: "chromium", run: chromiumStage },

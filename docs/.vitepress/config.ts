@@ -93,6 +93,7 @@ export default defineConfig({
         text: "Guides",
         items: [
           { text: "Builders: run a builder", link: "/guides/run-a-builder" },
+          { text: "Users: policies", link: "/guides/policies" },
           { text: "Auditors: audit a log", link: "/guides/audit-a-log" },
         ],
       },
@@ -102,6 +103,7 @@ export default defineConfig({
           { text: "Configuration", link: "/reference/configuration" },
           { text: "Errors", link: "/reference/errors" },
           { text: "API", link: "/reference/api" },
+          { text: "Evidence", link: "/reference/evidence" },
         ],
       },
       {
