@@ -74,6 +74,19 @@ describe("runNix", () => {
   });
 });
 
+describe("a command whose own child keeps the output open", () => {
+  const wrapper = "sleep 8 & echo a; wait";
+
+  it("is not waited for once it was killed", { timeout: 4000 }, async () => {
+    await expect(runNix(sh(wrapper, { timeoutMs: 50 }))).rejects.toEqual(code("NIX_UNAVAILABLE"));
+    const reason = new Error("stop");
+    const abort = new AbortController();
+    const lines = linesOf(sh(wrapper, { signal: abort.signal }));
+    setTimeout(() => abort.abort(reason), 50);
+    await expect(lines).rejects.toBe(reason);
+  });
+});
+
 describe("streamNixLines", () => {
   it("yields lines, also one without end", async () => {
     expect(await linesOf(sh("printf 'a\\n\\nb\\nlast'"))).toEqual(["a", "", "b", "last"]);

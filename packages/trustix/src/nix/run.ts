@@ -114,6 +114,9 @@ function start(command: NixCommand): Running {
   const stop = (reason: unknown): void => {
     stopped ??= reason;
     child.kill("SIGKILL");
+    // A child of its own, where `nix-store` is a wrapper, may hold the other ends open for ever.
+    child.stdout?.destroy();
+    child.stderr?.destroy();
   };
   const onAbort = (): void => stop(command.signal?.reason);
   command.signal?.addEventListener("abort", onAbort, { once: true });
@@ -148,20 +151,25 @@ function start(command: NixCommand): Running {
   return {
     async *stdout() {
       let bytes = 0;
-      for await (const chunk of child.stdout ?? []) {
-        clearTimeout(timer);
-        bytes += chunk.length;
-        if (bytes > command.maxOutputBytes) {
-          stop(
-            new TrustixError(
-              "NIX_OUTPUT_INVALID",
-              `${describe(command)} wrote over ${command.maxOutputBytes} bytes`,
-            ),
-          );
-          break;
+      try {
+        for await (const chunk of child.stdout ?? []) {
+          clearTimeout(timer);
+          bytes += chunk.length;
+          if (bytes > command.maxOutputBytes) {
+            stop(
+              new TrustixError(
+                "NIX_OUTPUT_INVALID",
+                `${describe(command)} wrote over ${command.maxOutputBytes} bytes`,
+              ),
+            );
+            break;
+          }
+          yield chunk;
+          awaitOutput();
         }
-        yield chunk;
-        awaitOutput();
+      } catch (error) {
+        // A stream that was destroyed says so here; end() tells why.
+        if (stopped === undefined) throw error;
       }
     },
     end: async () => ({ exitCode: await ended, stderr: stderr.toString("utf8") }),
