@@ -1,6 +1,6 @@
 // Collects claims while a log is read, and has them stored in large batches, one while the next is collected.
 
-import type { ClaimBatch, NewClaim } from "./claim-store.ts";
+import { type ClaimBatch, type NewClaim, type PackedClaims, packClaims } from "./claim-writer.ts";
 
 /** Characters of statements stored in one transaction at most, or little more: logs may hold long ones. */
 const MAX_LENGTH = 8 << 20;
@@ -20,7 +20,7 @@ export class ClaimBatches {
   #storing: Promise<void> = Promise.resolve();
   #startIndex: number;
   #nextIndex: number;
-  #claims: NewClaim[] = [];
+  #parts: PackedClaims[] = [];
   #unreadable = 0;
   #length = 0;
 
@@ -37,20 +37,20 @@ export class ClaimBatches {
     return this.#length;
   }
 
-  /** Adds the claim of the next entry; `undefined` for an entry that is none. */
-  add(claim: NewClaim | undefined): void {
-    this.#nextIndex++;
-    if (claim === undefined) this.#unreadable++;
-    else {
-      this.#claims.push(claim);
-      this.#length += claim.statement.length;
+  /**
+   * Adds what the next `entries` entries claim. Stores a batch when there is enough for one, once the one before is
+   * stored. Rejects as storing does.
+   */
+  async add(entries: number, claims: readonly NewClaim[]): Promise<void> {
+    this.#nextIndex += entries;
+    this.#unreadable += entries - claims.length;
+    if (claims.length > 0) {
+      const packed = packClaims(claims);
+      this.#parts.push(packed);
+      this.#length += packed.statements.length;
     }
-  }
-
-  /** Call this now and then. Stores a batch when there is enough for one, once the one before is stored. Rejects as storing does. */
-  async settle(): Promise<void> {
-    if (this.#nextIndex - this.#startIndex >= this.#options.maxEntries || this.#length >= MAX_LENGTH)
-      await this.#flush();
+    const isEnough = this.#nextIndex - this.#startIndex >= this.#options.maxEntries;
+    if (isEnough || this.#length >= MAX_LENGTH) await this.#flush();
   }
 
   /** Stores the rest, and waits until all is stored. */
@@ -64,14 +64,14 @@ export class ClaimBatches {
     this.#storing = this.#store({
       startIndex: this.#startIndex,
       nextIndex: this.#nextIndex,
-      claims: this.#claims,
       unreadable: this.#unreadable,
       seenAtMs: this.#options.seenAtMs,
+      parts: this.#parts,
     });
     // Whoever comes next waits for it, and sees how it failed.
     this.#storing.catch(() => {});
     this.#startIndex = this.#nextIndex;
-    this.#claims = [];
+    this.#parts = [];
     this.#unreadable = 0;
     this.#length = 0;
   }

@@ -5,7 +5,8 @@ import { DatabaseSync } from "node:sqlite";
 import { mapKey } from "@trustix/nix";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type ClaimBatch, ClaimStore, type NewClaim } from "./claim-store.ts";
+import { ClaimStore } from "./claim-store.ts";
+import { type ClaimBatch, type NewClaim, packClaims } from "./claim-writer.ts";
 import { dumpClaims } from "./dump-claims.test.util.ts";
 
 let root: string;
@@ -19,14 +20,16 @@ afterEach(() => rmSync(root, { recursive: true }));
 const keyOf = (n: number) => mapKey("raw", Uint8Array.of(n));
 
 function batch(claims: readonly [key: number, statement: number][], start: number): ClaimBatch {
+  const all = claims.map(([key, statement], i): NewClaim => {
+    return { key: keyOf(key), index: start + i, statement: `statement ${key} ${statement}` };
+  });
+  const half = Math.floor(all.length / 2);
   return {
-    claims: claims.map(([key, statement], i): NewClaim => {
-      return { key: keyOf(key), index: start + i, statement: `statement ${key} ${statement}` };
-    }),
     startIndex: start,
-    unreadable: 0,
     nextIndex: start + claims.length,
+    unreadable: 0,
     seenAtMs: 5000,
+    parts: [all.slice(0, half), all.slice(half)].filter((part) => part.length > 0).map(packClaims),
   };
 }
 

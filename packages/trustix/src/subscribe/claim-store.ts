@@ -10,35 +10,15 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import { TrustixError } from "../errors.ts";
 import {
+  type ClaimBatch,
   type ClaimWriter,
   KEY_BYTES,
   type LogFault,
   type LogIdentity,
   type LogState,
-  type PackedBatch,
   type StoredHead,
 } from "./claim-writer.ts";
 import type { FromWriter, ToWriter } from "./claim-writer-thread.ts";
-
-/** A claim to be stored. */
-export interface NewClaim {
-  /** Map key, 32 bytes. */
-  readonly key: Uint8Array;
-  readonly index: number;
-  readonly statement: string;
-}
-
-/** Consecutive entries of a log, read. */
-export interface ClaimBatch {
-  /** Index of the first entry: where reading stood. */
-  readonly startIndex: number;
-  readonly claims: readonly NewClaim[];
-  /** How many of the entries are no claims. */
-  readonly unreadable: number;
-  /** Index of the entry behind the last. */
-  readonly nextIndex: number;
-  readonly seenAtMs: number;
-}
 
 /** A claim found. */
 export interface StoredClaim {
@@ -79,7 +59,7 @@ export class ClaimStore implements AsyncDisposable {
   static async open(path: string): Promise<ClaimStore> {
     const writer = await WriterThread.start(path);
     const reader = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
-    reader.exec("PRAGMA cache_size = -16000; PRAGMA mmap_size = 1073741824");
+    reader.exec("PRAGMA cache_size = -32000");
     return new ClaimStore(writer, reader);
   }
 
@@ -121,7 +101,7 @@ export class ClaimStore implements AsyncDisposable {
    * elsewhere. After it rejects nothing has changed.
    */
   append(log: number, batch: ClaimBatch): Promise<LogState> {
-    return this.#writer.call("append", [log, pack(batch)]);
+    return this.#writer.call("append", [log, batch]);
   }
 
   /** Forgets a log's claims, head and faults: it begins empty again. */
@@ -134,18 +114,6 @@ export class ClaimStore implements AsyncDisposable {
     if (this.#reader.isOpen) this.#reader.close();
     await this.#writer.close();
   }
-}
-
-function pack({ claims, ...rest }: ClaimBatch): PackedBatch {
-  const keys = new Uint8Array(KEY_BYTES * claims.length);
-  const indices = new Float64Array(claims.length);
-  let statements = "";
-  for (const [i, { key, index, statement }] of claims.entries()) {
-    keys.set(key.subarray(0, KEY_BYTES), KEY_BYTES * i);
-    indices[i] = index;
-    statements += `${statement}\n`;
-  }
-  return { ...rest, keys, indices, statements };
 }
 
 /** Calls the methods of a `ClaimWriter` in its thread, in order. */
@@ -178,7 +146,9 @@ class WriterThread {
   }
 
   static async start(path: string): Promise<WriterThread> {
-    const thread = new WriterThread(new Worker(WORKER, { workerData: path }));
+    const thread = new WriterThread(
+      new Worker(WORKER, { workerData: path, resourceLimits: { maxYoungGenerationSizeMb: 16 } }),
+    );
     const opened = Promise.withResolvers<LogState | undefined>();
     thread.#waiting.set(0, opened);
     try {

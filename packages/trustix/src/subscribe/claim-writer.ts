@@ -66,8 +66,26 @@ export interface LogState {
   readonly fault: LogFault | undefined;
 }
 
-/** A batch of claims as it goes from thread to thread: a few large values instead of many small ones. */
-export interface PackedBatch {
+/** A claim to be stored. */
+export interface NewClaim {
+  /** Map key, 32 bytes. */
+  readonly key: Uint8Array;
+  readonly index: number;
+  /** One line, without LF. */
+  readonly statement: string;
+}
+
+/** Claims as they go from thread to thread: a few large values instead of many small ones. */
+export interface PackedClaims {
+  /** `KEY_BYTES` of each. */
+  readonly keys: Uint8Array;
+  readonly indices: Float64Array;
+  /** Joined by LF. */
+  readonly statements: string;
+}
+
+/** Consecutive entries of a log, read. */
+export interface ClaimBatch {
   /** Index of the first entry: where reading stood. */
   readonly startIndex: number;
   /** Index of the entry behind the last. */
@@ -75,11 +93,19 @@ export interface PackedBatch {
   /** How many of the entries are no claims. */
   readonly unreadable: number;
   readonly seenAtMs: number;
-  /** `KEY_BYTES` of each claim. */
-  readonly keys: Uint8Array;
-  readonly indices: Float64Array;
-  /** Statements, which have no LF, each followed by one. */
-  readonly statements: string;
+  /** The claims, in parts that end where entry bundles do, or anywhere. */
+  readonly parts: readonly PackedClaims[];
+}
+
+/** Packs at least one claim. */
+export function packClaims(claims: readonly NewClaim[]): PackedClaims {
+  const keys = new Uint8Array(KEY_BYTES * claims.length);
+  for (const [i, { key }] of claims.entries()) keys.set(key.subarray(0, KEY_BYTES), KEY_BYTES * i);
+  return {
+    keys,
+    indices: Float64Array.from(claims, ({ index }) => index),
+    statements: claims.map(({ statement }) => statement).join("\n"),
+  };
 }
 
 type Changes = Partial<Omit<LogState, "id">>;
@@ -150,15 +176,9 @@ export class ClaimWriter implements Disposable {
   }
 
   /** Stores a batch with the place behind it. Throws `INVALID_ARGUMENT` when reading stands elsewhere. */
-  append(log: number, batch: PackedBatch): LogState {
-    const { keys, indices, seenAtMs } = batch;
-    const statements = batch.statements.split("\n");
-    const view = new DataView(keys.buffer, keys.byteOffset, keys.length);
-    // In order of the key, pages of the index are touched once each instead of once for every claim.
-    const order = Uint32Array.from(indices, (_, i) => i).sort(
-      (a, b) => view.getUint32(KEY_BYTES * a) - view.getUint32(KEY_BYTES * b) || a - b,
-    );
-    const seen = Math.floor(seenAtMs / 1000);
+  append(log: number, batch: ClaimBatch): LogState {
+    const sorted = unpackSorted(batch.parts);
+    const seen = Math.floor(batch.seenAtMs / 1000);
     return this.#transaction(() => {
       const before = this.#state(log);
       if (before.nextIndex !== batch.startIndex) {
@@ -168,10 +188,8 @@ export class ClaimWriter implements Disposable {
         );
       }
       let { claims, surplus, statementBytes } = before;
-      for (const i of order) {
-        const key = keys.subarray(KEY_BYTES * i, KEY_BYTES * (i + 1));
-        const statement = statements[i]!;
-        const stored = this.#insert(log, key, indices[i]!, statement, seen);
+      for (const { key, index, statement } of sorted) {
+        const stored = this.#insert(log, key, index, statement, seen);
         if (stored === "new") {
           claims++;
           statementBytes += statement.length;
@@ -266,6 +284,20 @@ export class ClaimWriter implements Disposable {
       throw error;
     }
   }
+}
+
+/** In order of the key, pages of the index are touched once each instead of once for every claim. */
+function unpackSorted(parts: readonly PackedClaims[]): NewClaim[] {
+  const ranked = parts.flatMap(({ keys, indices, statements }) => {
+    const view = new DataView(keys.buffer, keys.byteOffset, keys.length);
+    return statements.split("\n").map((statement, i) => ({
+      key: keys.subarray(KEY_BYTES * i, KEY_BYTES * (i + 1)),
+      index: indices[i]!,
+      statement,
+      rank: view.getUint32(KEY_BYTES * i),
+    }));
+  });
+  return ranked.sort((a, b) => a.rank - b.rank || a.index - b.index);
 }
 
 function stateOf(row: Record<string, unknown>): LogState {

@@ -29,8 +29,8 @@ import type { Peer } from "../http/peer.ts";
 import type { DurableFiles } from "../store/durable-files.ts";
 import type { Answer } from "../votes/vote.ts";
 import { ClaimBatches } from "./claim-batches.ts";
-import type { ClaimStore, NewClaim, StoredClaim } from "./claim-store.ts";
-import type { LogFault, LogState, StoredHead } from "./claim-writer.ts";
+import type { ClaimStore, StoredClaim } from "./claim-store.ts";
+import type { LogFault, LogState, NewClaim, StoredHead } from "./claim-writer.ts";
 import { type Evidence, formatEvidence, type ProvenEntry } from "./evidence.ts";
 import type { LogSubscription, MirrorLimits } from "./options.ts";
 import { rememberTiles } from "./tile-memory.ts";
@@ -314,9 +314,8 @@ export class LogMirror {
     });
     try {
       for await (const chunk of readEntries({ checkpoint: head, source, from: begin, concurrency, signal })) {
-        for (const [i, entry] of chunk.entries.entries())
-          batches.add(this.#parse(entry, chunk.startIndex + i));
-        await batches.settle();
+        const claims = chunk.entries.flatMap((entry, i) => this.#parse(entry, chunk.startIndex + i) ?? []);
+        await batches.add(chunk.entries.length, claims);
         const statementBytes = this.#state.statementBytes + batches.length;
         const isEnough = chunk.resume.nextIndex - begin >= limits.maxRoundEntries;
         if (isEnough || statementBytes >= limits.maxStatementBytes) break;
