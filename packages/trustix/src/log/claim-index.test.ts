@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -32,6 +32,8 @@ describe("ClaimIndex", () => {
       expect(index.candidates(keyOf(5))).toEqual([5, 30_005]);
       expect(index.candidates(keyOf(29_999))).toEqual([29_999]);
       expect(index.candidates(randomBytes(32))).toEqual([]);
+      for (let n = 0; n < 30_000; n += 997) expect(index.has(keyOf(n))).toBe(true);
+      expect(index.has(randomBytes(32))).toBe(false);
     };
     check();
     await moving;
@@ -82,6 +84,26 @@ describe("ClaimIndex", () => {
     writeFileSync(path, "no database", { flag: "r+" });
     using index = ClaimIndex.open(path, logId);
     expect(index.cursor).toBe(0);
+  });
+
+  it("says which file to delete when rows are damaged", async () => {
+    const path = newPath();
+    {
+      using index = ClaimIndex.open(path, logId);
+      fill(index, 20_000);
+      await index.flush();
+    }
+    // The first pages, with the schema and the cursor, stay whole.
+    writeFileSync(path, readFileSync(path).fill(255, 3 * 4096));
+    using index = ClaimIndex.open(path, logId);
+    expect(index.cursor).toBe(20_000);
+    for (const read of [
+      () => index.find(idOf(77)),
+      () => index.has(keyOf(77)),
+      () => index.candidates(keyOf(77)),
+    ]) {
+      expect(read).toThrowError(code("STATE_CORRUPT"));
+    }
   });
 
   it("has one user at a time", () => {

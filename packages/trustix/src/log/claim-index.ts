@@ -56,9 +56,11 @@ function* withKey(recent: Recent, key: number): Generator<RecentClaim, void, und
 
 /** The index of one log. */
 export class ClaimIndex implements Disposable {
+  readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #insert: StatementSync;
   readonly #select: StatementSync;
+  readonly #selectOne: StatementSync;
   readonly #setCursor: StatementSync;
   #cursor: number;
   /** Claims on their way into the database: from `#cursor` up to `#movingEnd`. */
@@ -68,12 +70,14 @@ export class ClaimIndex implements Disposable {
   #recentCount = 0;
   #move: Promise<void> | undefined;
 
-  private constructor(database: DatabaseSync, cursor: number) {
+  private constructor(path: string, database: DatabaseSync, cursor: number) {
+    this.#path = path;
     this.#database = database;
     this.#insert = database.prepare("INSERT INTO claim (key, claim, digest) VALUES (?, ?, ?)");
     this.#select = database.prepare(
       "SELECT claim, digest FROM claim WHERE key = ? AND claim < ? ORDER BY claim",
     );
+    this.#selectOne = database.prepare("SELECT 1 FROM claim WHERE key = ? AND claim < ? LIMIT 1");
     this.#setCursor = database.prepare("UPDATE state SET cursor = ?");
     this.#cursor = cursor;
     this.#movingEnd = cursor;
@@ -90,7 +94,7 @@ export class ClaimIndex implements Disposable {
       let database: DatabaseSync | undefined;
       try {
         database = new DatabaseSync(path, { timeout: 0 });
-        return new ClaimIndex(database, prepareDatabase(database, Buffer.from(logId).toString("hex")));
+        return new ClaimIndex(path, database, prepareDatabase(database, Buffer.from(logId).toString("hex")));
       } catch (cause) {
         if (database?.isOpen) database.close();
         if (isDatabaseBusy(cause)) {
@@ -120,11 +124,20 @@ export class ClaimIndex implements Disposable {
     return this.#movingEnd + this.#recentCount;
   }
 
-  /** The index of the claim with this key and statement, the first if there are several. */
+  /**
+   * The index of the claim with this key and statement, the first if there are several.
+   *
+   * Throws `STATE_CORRUPT`.
+   */
   find(id: ClaimId): number | undefined {
-    for (const row of this.#select.iterate(id.key, this.#cursor)) {
-      if (Buffer.from(row.digest as Uint8Array).toString("latin1") === id.digest) return row.claim as number;
-    }
+    const stored = this.#read(() => {
+      for (const row of this.#select.iterate(id.key, this.#cursor)) {
+        if (Buffer.from(row.digest as Uint8Array).toString("latin1") === id.digest)
+          return row.claim as number;
+      }
+      return undefined;
+    });
+    if (stored !== undefined) return stored;
     let found: number | undefined;
     for (const recent of [this.#recent, this.#moving]) {
       for (const claim of withKey(recent, id.key)) if (claim.digest === id.digest) found = claim.index;
@@ -132,10 +145,22 @@ export class ClaimIndex implements Disposable {
     return found;
   }
 
-  /** Indices of the claims that may be about this key, ascending: all that are, and rarely one that is not. */
+  /** Whether there are {@link candidates}. Throws `STATE_CORRUPT`. */
+  has(key: Uint8Array): boolean {
+    const short = shortKey(key);
+    if (this.#recent.has(short) || this.#moving.has(short)) return true;
+    return this.#read(() => this.#selectOne.get(short, this.#cursor)) !== undefined;
+  }
+
+  /**
+   * Indices of the claims that may be about this key, ascending: all that are, and rarely one that is not.
+   *
+   * Throws `STATE_CORRUPT`.
+   */
   candidates(key: Uint8Array): number[] {
     const short = shortKey(key);
-    const indices = this.#select.all(short, this.#cursor).map((row) => row.claim as number);
+    const rows = this.#read(() => this.#select.all(short, this.#cursor));
+    const indices = rows.map((row) => row.claim as number);
     for (const recent of [this.#moving, this.#recent]) {
       indices.push(...[...withKey(recent, short)].reverse().map((claim) => claim.index));
     }
@@ -187,6 +212,17 @@ export class ClaimIndex implements Disposable {
 
   [Symbol.dispose](): void {
     if (this.#database.isOpen) this.#database.close();
+  }
+
+  #read<T>(query: () => T): T {
+    try {
+      return query();
+    } catch (cause) {
+      throw new TrustixError("STATE_CORRUPT", `the index ${this.#path} cannot be read`, {
+        hint: "Stop the daemon, delete the file, and start again: the index is made anew from the log. Check the disk.",
+        cause,
+      });
+    }
   }
 
   #startMoving(): void {

@@ -46,6 +46,7 @@ export class Intake {
   readonly #backoff: Backoff;
   readonly #onDurable: () => void;
   readonly #onProblem: (error: TrustixError) => void;
+  readonly #onRecovered: (error: TrustixError) => void;
   #queue: Waiting[] = [];
   /** Claims that are being written, by digest. */
   readonly #inFlight = new Map<string, Promise<number>>();
@@ -66,6 +67,8 @@ export class Intake {
     /** More entries may be published. */
     readonly onDurable: () => void;
     readonly onProblem: (error: TrustixError) => void;
+    /** What `onProblem` was told last is over. */
+    readonly onRecovered: (error: TrustixError) => void;
   }) {
     this.#protocol = options.protocol;
     this.#journal = options.journal;
@@ -74,6 +77,7 @@ export class Intake {
     this.#backoff = new Backoff(options.sleep);
     this.#onDurable = options.onDurable;
     this.#onProblem = options.onProblem;
+    this.#onRecovered = options.onRecovered;
     for (const entry of this.#journal.entries(this.#journal.firstIndex, this.#journal.nextIndex))
       this.#count(entry);
     // Entries that a crash left count as durable only once they were written again.
@@ -173,6 +177,7 @@ export class Intake {
         if (this.#stop.signal.aborted) return;
         continue;
       }
+      if (this.#failure) this.#onRecovered(this.#failure);
       this.#failure = undefined;
       this.#backoff.reset();
       const first = this.#journal.nextIndex - group.length;

@@ -227,6 +227,17 @@ describe("PublishedLog", () => {
 });
 
 describe("failing disks and crashes", () => {
+  it("has no problem any more once the disk takes writes again, though nothing is submitted", async () => {
+    const disk = new SimulatedDisk();
+    await using log = await open(disk);
+    disk.plan = () => "ENOSPC";
+    await expect(log.submit(claim("a"))).rejects.toEqual(code("PUSHBACK"));
+    expect(log.stats().problem).toEqual(code("PUSHBACK"));
+    disk.plan = () => undefined;
+    for (let i = 0; i < 100 && log.stats().problem; i++) await new Promise(setImmediate);
+    expect(log.stats().problem).toBeUndefined();
+  });
+
   /** Submits three waves, the last one over the end of a bundle; every wave meets the fault or not. */
   async function work(
     disk: SimulatedDisk,
@@ -406,6 +417,31 @@ describe("a state that is not the newest", () => {
     );
     expect(log.published().size).toBe(3);
     expect(problems).toHaveLength(1);
+  });
+
+  it("goes on, with a warning, when what is at the public address is no checkpoint at all", async () => {
+    const disk = new SimulatedDisk();
+    await grow(disk, 3);
+    const problems: TrustixError[] = [];
+    const pages = ["", "<!doctype html><title>Welcome</title>", "x\n\n\u2014 y AAAA\n"].map(bytesOf);
+    for (const page of pages) {
+      const fetchPublished = async () => page;
+      const log = await open(disk, {}, { fetchPublished, onProblem: (error) => problems.push(error) });
+      expect(log.published().size).toBe(3);
+      await log[Symbol.asyncDispose]();
+    }
+    expect(problems.map((error) => error.code)).toEqual(pages.map(() => "PEER_MISBEHAVED"));
+  });
+
+  it("is refused when the public address shows a log of another key", async () => {
+    const other = await createSigner(await createPrivateKey(ORIGIN, KEY_TYPE_ED25519));
+    const disk = new SimulatedDisk();
+    await (await open(disk, {}, { signer: other }))[Symbol.asyncDispose]();
+    const published = disk.files().get("/log/public/checkpoint")!;
+    const fresh = new SimulatedDisk();
+    await expect(open(fresh, {}, { fetchPublished: async () => published })).rejects.toEqual(
+      code("LOG_MISMATCH"),
+    );
   });
 
   it("is refused when its parts do not fit", async () => {

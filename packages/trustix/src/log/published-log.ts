@@ -79,7 +79,7 @@ export interface LogStats {
   readonly pendingBytes: number;
   /** When this process last published a checkpoint, in milliseconds since 1970. */
   readonly lastPublishedMs: number | undefined;
-  /** The last failure since the last checkpoint was published, if there is one. */
+  /** The last failure, until it is over or the next checkpoint is published. */
   readonly problem: TrustixError | undefined;
 }
 
@@ -146,6 +146,9 @@ export class PublishedLog implements AsyncDisposable {
       sleep,
       onDurable: () => this.#sequencer.wake(),
       onProblem: this.#onProblem,
+      onRecovered: (error) => {
+        if (this.#problem === error) this.#problem = undefined;
+      },
     });
   }
 
@@ -236,6 +239,16 @@ export class PublishedLog implements AsyncDisposable {
   }
 
   /**
+   * Whether there is a claim about a key, 32 bytes, published or on its way. Asks the index only, which knows the first 48
+   * bits of a key: of a key without claims it says yes once in 2^48 / `size` times.
+   *
+   * Throws `STATE_CORRUPT`.
+   */
+  has(key: Uint8Array): boolean {
+    return this.#index.has(key);
+  }
+
+  /**
    * The claims about a key, 32 bytes, oldest first, published or on their way: the newest `limit` of them, by default 64.
    *
    * Throws `STORAGE_FAILED`, `STATE_CORRUPT`.
@@ -315,9 +328,10 @@ export class PublishedLog implements AsyncDisposable {
     const closed = new TrustixError("CLOSED", `log ${this.origin} is closed`);
     this.#nextPublication.promise.catch(() => {});
     this.#nextPublication.reject(closed);
-    if (this.#index.size === this.#sequencer.head.size) {
-      await this.#index.flush().catch((cause: unknown) => this.#reportIndex(cause));
-    }
+    const { size } = this.#sequencer.head;
+    // Whatever is on its way into the index gets there, before the database is closed under it.
+    const settled = this.#index.size === size ? this.#index.flush() : this.#index.settle(size);
+    await settled.catch((cause: unknown) => this.#reportIndex(cause));
     this.#index[Symbol.dispose]();
     await this.#journal[Symbol.asyncDispose]();
   }

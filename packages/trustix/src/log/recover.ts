@@ -27,20 +27,31 @@ async function fetchHead(
   fetchPublished: FetchPublished,
   onProblem: (error: TrustixError) => void,
 ): Promise<SeenHead | undefined> {
+  const where = "the checkpoint at the log's public address";
+  const problem = (code: "PEER_UNREACHABLE" | "PEER_MISBEHAVED", cause: unknown): undefined => {
+    const text = `cannot compare log ${files.origin} with what is published of it`;
+    onProblem(
+      new TrustixError(code, text, {
+        hint: "If the state directory was restored from a copy, see that the public address answers and start again.",
+        cause,
+      }),
+    );
+  };
   let note: Uint8Array | undefined;
   try {
     note = await fetchPublished(AbortSignal.timeout(FETCH_TIMEOUT_MS));
   } catch (cause) {
-    const text = `cannot compare log ${files.origin} with what is published of it`;
-    onProblem(
-      new TrustixError("STORAGE_FAILED", text, {
-        hint: "If the state directory was restored from a copy, make the public address reachable and start again.",
-        cause,
-      }),
-    );
+    return problem("PEER_UNREACHABLE", cause);
   }
-  const where = "the checkpoint at the log's public address";
-  return note && { head: await files.openHead(note, where), where };
+  if (note === undefined) return undefined;
+  try {
+    return { head: await files.openHead(note, where), where };
+  } catch (cause) {
+    // A page that is no checkpoint says no more than silence. A checkpoint of another log does.
+    if (cause instanceof TrustixError && cause.code === "STATE_CORRUPT")
+      return problem("PEER_MISBEHAVED", cause);
+    throw cause;
+  }
 }
 
 function rolledBack(files: LogFiles, storedSize: number, seen: SeenHead): TrustixError {

@@ -47,7 +47,7 @@ export class StateLock implements Disposable {
   /**
    * Takes the lock of an existing directory, at once or not at all.
    *
-   * Throws `state-locked`, naming the process that holds it; `storage-failed` when the directory is not writable.
+   * Throws `STATE_LOCKED`, naming the process that holds it; `STORAGE_FAILED` when the directory is not writable.
    */
   static acquire(directory: string, now: () => number = Date.now): StateLock {
     const ownerPath = join(directory, "lock-owner.json");
