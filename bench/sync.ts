@@ -1,7 +1,7 @@
 // Mirroring a log: verified and indexed claims per second, against fetching the same files and hashing them; then how fast
 // a node that mirrors several logs starts and answers.
 //
-//     node --conditions=@trustix/source --expose-gc bench/sync.ts [CLAIMS] [LOGS]
+//     node --conditions=@trustix/source bench/sync.ts [CLAIMS] [LOGS]
 //
 // The log is served from memory by a process of its own over loopback. Its claims look like those of nixpkgs: five
 // references on average, a deriver and attributes.
@@ -106,13 +106,18 @@ async function main(): Promise<void> {
       }
     }
     console.log(`database ${Math.round(statSync(join(directory, "claims.db")).size / 2 ** 20)} MiB`);
-    await lookUp(directory, subscriptions);
+    // In a process of its own, as after a restart.
+    const task = JSON.stringify({ directory, subscriptions });
+    await once(
+      fork(import.meta.filename, process.argv.slice(2), { env: { ...process.env, LOOK_UP: task } }),
+      "exit",
+    );
   } finally {
     rmSync(root, { recursive: true });
   }
 }
 
-/** Fetches the bundles by eight and hashes the bytes: what no reader can do without. */
+/** Fetches the bundles by four and hashes the bytes: what no reader can do without. */
 async function bareDownload(address: string): Promise<number> {
   using client = new HttpClient();
   const start = performance.now();
@@ -190,6 +195,9 @@ function rate(ms: number): string {
   return Math.round((1000 * claims) / ms).toLocaleString("en");
 }
 
-const builder = process.env.SERVE;
-if (builder === undefined) await main();
-else await serve(Number(builder));
+const { SERVE: builder, LOOK_UP: task } = process.env;
+if (builder !== undefined) await serve(Number(builder));
+else if (task !== undefined) {
+  const { directory, subscriptions } = JSON.parse(task);
+  await lookUp(directory, subscriptions);
+} else await main();

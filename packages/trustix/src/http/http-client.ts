@@ -30,7 +30,7 @@ export interface HttpLimits {
 }
 
 /** The bounds that apply unless said otherwise. */
-export const defaultHttpLimits: HttpLimits = {
+const defaultHttpLimits: HttpLimits = {
   connectTimeoutMs: 10_000,
   headersTimeoutMs: 15_000,
   minWindowBytes: 4096,

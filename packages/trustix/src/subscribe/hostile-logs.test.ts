@@ -360,6 +360,63 @@ describe("beside two good logs, a log that", () => {
     expect((await subscriptions.ask(subject))[0]!.answer.kind).toBe("claims");
   });
 
+  it("is seen through a web cache that has an old checkpoint for a moment", async () => {
+    const log = await evil(300);
+    const old = log.files.get("checkpoint")!;
+    await log.append(sampleEntries(300, 300, 1));
+    const server = stack.use(await TestServer.start(log.files));
+    const client = stack.use(new HttpClient(limits));
+    const subscriptions = stack.use(
+      await Subscriptions.open(
+        {
+          directory: join(root, "state"),
+          logs: [log.subscription("eve", server.address)],
+          mirrorLimits: { ...mirrorLimits, rollbackGraceMs: 60_000 },
+        },
+        { client },
+      ),
+    );
+    await until(() => statusOf(subscriptions, "eve").health === "ok");
+    log.files.set("checkpoint", old);
+    await until(() => statusOf(subscriptions, "eve").health === "failing");
+    expect(statusOf(subscriptions, "eve")).toMatchObject({
+      size: 600,
+      lastError: { code: "LOG_ROLLED_BACK" },
+    });
+    const subject = { protocol: "nix", hashPart: sampleHashPart(500) } as const;
+    expect((await subscriptions.ask(subject))[0]!.answer.kind).toBe("claims");
+    await log.append(sampleEntries(600, 10, 1));
+    await until(() => statusOf(subscriptions, "eve").health === "ok");
+    expect(statusOf(subscriptions, "eve")).toMatchObject({ size: 610, fault: undefined });
+  });
+
+  it("brings more than it may", async () => {
+    const log = await evil(2000);
+    const server = stack.use(await TestServer.start(log.files));
+    const client = stack.use(new HttpClient(limits));
+    const subscriptions = stack.use(
+      await Subscriptions.open(
+        {
+          directory: join(root, "state"),
+          logs: [
+            log.subscription("eve", server.address),
+            good[0]!.log.subscription("alice", good[0]!.server.address),
+          ],
+          mirrorLimits: { ...mirrorLimits, maxStatementBytes: 150_000, maxRoundEntries: 256 },
+        },
+        { client },
+      ),
+    );
+    await until(() => statusOf(subscriptions, "eve").health === "full");
+    await until(() => statusOf(subscriptions, "alice").health === "ok");
+    const { statementBytes, lag } = statusOf(subscriptions, "eve");
+    expect(statementBytes).toBeLessThan(250_000);
+    expect(lag).toBeGreaterThan(0);
+    const ask = async (n: number) =>
+      (await subscriptions.ask({ protocol: "nix", hashPart: sampleHashPart(n) }))[0]!.answer.kind;
+    expect([await ask(3), await ask(1999)]).toEqual(["claims", "unreachable"]);
+  });
+
   it.each([
     ["at the same size", 100, 100],
     ["with a larger tree", 100, 150],
