@@ -135,6 +135,10 @@ const publish = z
       description:
         "How often the store is searched for locally built paths that never came through the hook.",
     }).prefault("1h"),
+    "verify-before-claim": z.boolean().default(false).meta({
+      description:
+        "Read and hash every path once more before it is claimed. Nix has just done so; this finds what was changed in the store since, at the cost of reading everything twice.",
+    }),
   })
   .meta({ description: "The publisher: from the post-build hook to the log." });
 

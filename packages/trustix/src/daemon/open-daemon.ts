@@ -1,9 +1,15 @@
 // Composes the roles that the configuration turns on. The only place that knows all of them.
 import { mkdir } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleepMs } from "node:timers/promises";
-import { formatPublicKey, nixMapKey, nixProtocol, rawProtocol, type Signer } from "@trustix/nix";
+import {
+  formatPublicKey,
+  nixMapKey,
+  nixProtocol,
+  rawProtocol,
+  type Signer,
+  type StorePath,
+} from "@trustix/nix";
 import { cacheRoute } from "../cache/cache-route.ts";
 import { DamagedPaths } from "../cache/damaged-paths.ts";
 import { ServedPaths } from "../cache/served-paths.ts";
@@ -11,7 +17,7 @@ import { StoreNames, storeDirectory } from "../cache/store-names.ts";
 import type { Config } from "../config/load.ts";
 import { formatAddress } from "../config/units.ts";
 import { TrustixError } from "../errors.ts";
-import { type AdminApiOptions, createAdminApi } from "../http/admin-api.ts";
+import { type AdminApiOptions, createAdminApi, createAdminServer } from "../http/admin-api.ts";
 import { type Listener, openListener } from "../http/bind.ts";
 import { logFileCache, logRoute } from "../http/log-files.ts";
 import type { NodeDescription } from "../http/node-description.ts";
@@ -137,7 +143,7 @@ class Composition {
         },
       ),
     );
-    const nixParts = isNix ? createNixParts(log, nix) : undefined;
+    const nixParts = isNix ? createNixParts(log, nix, this.#config.publish.verifyBeforeClaim) : undefined;
     const onOutcome = (outcome: Outcome): void => this.#reportOutcome(name, outcome);
     logger.info({ log: name, origin, size: log.published().size, vkey }, "log is open");
     return { config, log, nixParts, api: createApiLog({ name, vkey, log, nixParts, onOutcome }) };
@@ -258,7 +264,7 @@ class Composition {
     const app = await createAdminApi(options);
     this.#stack.defer(async () => void (await app.close()));
     const listener = await openListener([address], {
-      createServer: (): Server => createServer((request, response) => app.routing(request, response)),
+      createServer: () => createAdminServer(app),
       graceMs: this.#config.node.shutdownGrace,
       inherited,
       socketMode,
@@ -362,10 +368,9 @@ class Composition {
   }
 }
 
-function createNixParts(log: PublishedLog, nix: LocalNix): NixParts {
-  const isClaimed = async (path: Parameters<typeof nixMapKey>[0]): Promise<boolean> =>
-    (await log.lookup(nixMapKey(path), 1)).length > 0;
-  const publisher = new Publisher({ nix, sink: log, isClaimed, sleep, now: Date.now });
+function createNixParts(log: PublishedLog, nix: LocalNix, verifyBeforeClaim: boolean): NixParts {
+  const isClaimed = (path: StorePath): boolean => log.has(nixMapKey(path));
+  const publisher = new Publisher({ nix, sink: log, isClaimed, verifyBeforeClaim, sleep, now: Date.now });
   return { nix, publisher, reconciler: new Reconciler({ nix, publisher, isClaimed }) };
 }
 

@@ -1,4 +1,5 @@
 // The daemon's life: start, tell systemd, wait for the signal, stop.
+import { setFlagsFromString } from "node:v8";
 import type { Config } from "../config/load.ts";
 import { createLogger } from "./logger.ts";
 import { openDaemon } from "./open-daemon.ts";
@@ -14,10 +15,20 @@ export interface DaemonProcess {
 }
 
 /**
+ * Keeps the space for short-lived objects small. V8 lets it grow to three times 16 MiB and more under load, which makes a
+ * log no faster here and takes 110 MiB. Flags are of the process and count from now on, so this comes first.
+ */
+function limitYoungGeneration(): void {
+  setFlagsFromString("--semi-space-growth-factor=1");
+  setFlagsFromString("--max-semi-space-size=4");
+}
+
+/**
  * Runs until the signal. Logs go to standard error.
  * @throws TrustixError when it cannot start
  */
 export async function runDaemon(config: Config, { env, signal, isTty }: DaemonProcess): Promise<void> {
+  limitYoungGeneration();
   const { logLevel, logFormat } = config.node;
   const logger = createLogger({
     level: logLevel,

@@ -1,7 +1,9 @@
+import { once } from "node:events";
+import { type AddressInfo, connect } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { TrustixError } from "../errors.ts";
-import { type ApiLog, createAdminApi, type RawSubmission } from "./admin-api.ts";
+import { type ApiLog, createAdminApi, createAdminServer, type RawSubmission } from "./admin-api.ts";
 import { RateLimiter } from "./rate-limit.ts";
 
 let app: FastifyInstance;
@@ -199,4 +201,20 @@ test("the status has the node and its logs; metrics that are off are not there",
     logs: [{ name: "nix" }, { name: "raw" }],
   });
   expect((await app.inject("/metrics")).statusCode).toBe(404);
+});
+
+test("connections beyond a number are closed at once, and the others are served", async () => {
+  const server = createAdminServer(app).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const answer = await fetch(`http://127.0.0.1:${port}/api/v1/status`, { headers: { connection: "close" } });
+  expect(answer.status).toBe(200);
+  const sockets = Array.from({ length: 270 }, () => connect(port, "127.0.0.1").on("error", () => {}));
+  let closed = 0;
+  for (const socket of sockets) socket.once("close", () => closed++);
+  for (let i = 0; i < 200 && closed < 14; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(closed).toBe(14);
+  for (const socket of sockets) socket.destroy();
+  server.close();
+  await once(server, "close");
 });

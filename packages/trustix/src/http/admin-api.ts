@@ -1,5 +1,6 @@
 // The JSON API for submissions and status, on the admin socket (the file's permissions are the auth) and, when
 // configured, on TCP with bearer tokens. Every error is {"error":{"code","message","hint"}}.
+import { createServer, type Server } from "node:http";
 import { Readable } from "node:stream";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import * as z from "zod";
@@ -207,6 +208,8 @@ export async function createAdminApi(options: AdminApiOptions): Promise<FastifyI
     if (!wait) return { claims: results };
     const claims = [];
     for (const result of results) {
+      // Thousands of proofs take a while; nobody may be there any more.
+      signal.throwIfAborted();
       const { index } = result;
       claims.push(
         index === undefined ? result : { ...result, proof: await log.proof(index, { wait, signal }) },
@@ -251,4 +254,24 @@ export async function createAdminApi(options: AdminApiOptions): Promise<FastifyI
 
   await app.ready();
   return app;
+}
+
+/** Connections to one address of the API: whoever has no token yet must not be able to use up the files of the process. */
+const MAX_CONNECTIONS = 256;
+/** Time for a request with its body. */
+const REQUEST_TIMEOUT_MS = 120_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+
+/** A server of the API; it listens nowhere yet. */
+export function createAdminServer(app: FastifyInstance): Server {
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
+    },
+    (request, response) => app.routing(request, response),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  return server;
 }

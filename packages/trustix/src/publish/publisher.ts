@@ -15,7 +15,7 @@ export interface ClaimSink {
 }
 
 /** Tells whether this log has a claim on a path, whatever it says. */
-export type IsClaimed = (path: StorePath) => boolean | Promise<boolean>;
+export type IsClaimed = (path: StorePath) => boolean;
 
 /** How a path came to this store, as far as the caller knows. */
 export interface Build {
@@ -166,7 +166,7 @@ export class Publisher {
       system = systems.has(deriver) ? systems.get(deriver) : await nix.systemOf(deriver);
       systems.set(deriver, system);
     }
-    const kind = build.kind === "built" && (await isClaimed(path)) ? "rebuilt" : build.kind;
+    const kind = build.kind === "built" && isClaimed(path) ? "rebuilt" : build.kind;
     try {
       return { path, entry: formatNixEntry(info, { deriver, system, kind }) };
     } catch (error) {

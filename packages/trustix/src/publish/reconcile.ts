@@ -92,7 +92,7 @@ export class Reconciler {
       // A derivation is proven by its own name and is nobody's build result.
       if (isDerivationPath(listed.path)) continue;
       if (!listed.isUltimate && !includeImported) progress.foreign++;
-      else if (await isClaimed(listed.path)) progress.known++;
+      else if (isClaimed(listed.path)) progress.known++;
       else if (batch.push(listed) === BATCH_SIZE) await flush();
     }
     await flush();
