@@ -75,8 +75,9 @@ export interface EvidenceVerdict {
   readonly origin: string;
   readonly key: string;
   /**
-   * Whether it proves by itself that the holder of the key misbehaved. A rollback does not: old checkpoints are genuine,
-   * and whoever served one need not be the log. Nor does a fork between two sizes without its `prefix`.
+   * Whether it proves by itself what its kind says of the holder of the key. A rollback does not: old checkpoints are
+   * genuine, and whoever served one need not be the log. Nor does a fork between two sizes without its `prefix`. A
+   * contradiction is proven, but may be innocent: a package that does not build reproducibly, built twice.
    */
   readonly isProof: boolean;
   /** What is shown, one sentence for people. */
