@@ -1,63 +1,14 @@
 // The real program in real processes: what a builder's owner does, and what can go wrong.
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { formatRawEntry } from "@trustix/nix";
 import { createVerifier, leafHash, openCheckpoint, parseTlogProof, verifyInclusion } from "@trustix/tlog";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { NodeStatus } from "../daemon/status.ts";
 import { VERSION } from "../version.ts";
-
-const MAIN = join(import.meta.dirname, "main.ts");
-
-interface Run {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function start(cwd: string, args: readonly string[]): ChildProcess {
-  const env = { ...process.env, TRUSTIX_CONFIG: "", NO_COLOR: "1" };
-  return spawn(process.execPath, ["--conditions=@trustix/source", MAIN, ...args], {
-    cwd,
-    env,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-}
-
-async function trustix(cwd: string, ...args: readonly string[]): Promise<Run> {
-  const child = start(cwd, args);
-  const [out, err] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, "close")]);
-  return { status: child.exitCode, out, err };
-}
-
-/** A daemon that is ready, and what it has written so far. */
-interface RunningDaemon extends AsyncDisposable {
-  readonly child: ChildProcess;
-  readonly log: () => string;
-}
-
-async function startDaemon(cwd: string): Promise<RunningDaemon> {
-  const child = start(cwd, ["daemon"]);
-  let log = "";
-  child.stderr!.on("data", (part: Buffer) => {
-    log += part.toString();
-  });
-  const stop = async (): Promise<void> => {
-    if (child.exitCode !== null) return;
-    child.kill("SIGTERM");
-    await once(child, "exit");
-  };
-  for (let waited = 0; !log.includes("trustix is ready"); waited += 20) {
-    if (child.exitCode !== null || waited > 20_000) throw new Error(`the daemon does not start: ${log}`);
-    await sleep(20);
-  }
-  return { child, log: () => log, [Symbol.asyncDispose]: stop };
-}
+import { startDaemon, trustix } from "./processes.test.util.ts";
 
 let root: string;
 const temporary = async (): Promise<string> => mkdtemp(join(root, "d"));

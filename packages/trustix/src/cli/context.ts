@@ -12,7 +12,7 @@ export interface ConfigOptions {
 }
 
 /** The configuration file that applies: the option, the environment, then the usual places. */
-async function findConfig(options: ConfigOptions, io: Io): Promise<string> {
+export async function findConfig(options: ConfigOptions, io: Io): Promise<string> {
   const named = options.config ?? io.env.TRUSTIX_CONFIG;
   if (named !== undefined && named !== "") return resolve(named);
   for (const candidate of [resolve("trustix.toml"), "/etc/trustix/trustix.toml"]) {

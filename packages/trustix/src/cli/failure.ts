@@ -24,6 +24,7 @@ interface Described {
 
 const VERIFICATION_CODES: ReadonlySet<string> = new Set([
   "VERIFY_FAILED",
+  "EVIDENCE_INVALID",
   "LOG_FORKED",
   "NOTE_UNSIGNED",
   "SIGNATURE_INVALID",

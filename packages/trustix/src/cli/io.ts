@@ -9,11 +9,17 @@ export interface Io {
   err(line: string): void;
   /** Writes to standard error as it is, for progress. */
   errRaw(text: string): void;
+  /** The exit status of a command that did its work, but found something; 0 unless set. */
+  setExitStatus(status: number): void;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether people read standard output: tables and colours. */
   readonly isTty: boolean;
   /** Whether people read standard error: progress. */
   readonly errIsTty: boolean;
+  /** Whether a person types on standard input. */
+  readonly inIsTty: boolean;
+  /** Asks on standard error; yields the line that was typed, or undefined when there is none. */
+  ask(question: string): Promise<string | undefined>;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
   now(): Date;

@@ -35,11 +35,12 @@ export const GROUPS: Readonly<Record<string, string>> = {
   hook: "look after Nix's post-build hook",
   token: "look after bearer tokens of the admin API",
   log: "read and verify logs",
+  evidence: "look after evidence of misbehaviour",
 };
 
 /** All commands, in the order of the help text. */
 export const COMMANDS: readonly CommandRow[] = [
-  row("init", false, "write a configuration and keys for a new builder", () => import("./commands/init.ts")),
+  row("init", false, "write a configuration and keys for a new node", () => import("./commands/init.ts")),
   row("keygen log", false, "make the key of a log", () => import("./commands/keygen-log.ts")),
   row(
     "keygen cache",
@@ -58,6 +59,38 @@ export const COMMANDS: readonly CommandRow[] = [
   row("log verify", false, "verify every tile and entry of a log", () => import("./commands/log-verify.ts")),
   row("log show", false, "show a log's checkpoint and entries", () => import("./commands/log-show.ts")),
   row("log proof", true, "get the proof of a claim", () => import("./commands/log-proof.ts")),
+  row(
+    "subscribe",
+    true,
+    "listen to a builder's log, or to a signed cache",
+    () => import("./commands/subscribe.ts"),
+  ),
+  row("unsubscribe", true, "listen to it no more", () => import("./commands/unsubscribe.ts")),
+  row("clear", true, "let a log that misbehaved count again", () => import("./commands/clear.ts")),
+  row(
+    "explain",
+    true,
+    "show who says what of a store path, and the decision",
+    () => import("./commands/explain.ts"),
+  ),
+  row(
+    "check-closure",
+    true,
+    "show how much of what is installed others confirm",
+    () => import("./commands/check-closure.ts"),
+  ),
+  row(
+    "evidence list",
+    true,
+    "show which logs were found to misbehave",
+    () => import("./commands/evidence-list.ts"),
+  ),
+  row(
+    "evidence verify",
+    false,
+    "check a file of evidence, offline",
+    () => import("./commands/evidence-verify.ts"),
+  ),
   row("status", true, "show what the daemon does", () => import("./commands/status.ts")),
   row("version", false, "show versions", () => import("./commands/version.ts")),
 ];

@@ -54,12 +54,12 @@ test("what has no heading of its own is left alone", () => {
   expect(removeSection('operator = [{ name = "alice" }]\n', "operator", 0)).toBeUndefined();
 });
 
-test("whatever is added is read back as it was, and taken out without a trace", () => {
+test("whatever is added is read back as it was, and taken out without a trace", async () => {
   const string = fc.string({ unit: "grapheme" }).filter((text) => text.isWellFormed());
   const options = fc.dictionary(fc.stringMatching(/^[a-z][a-z-]{0,8}$/), fc.oneof(string, fc.array(string)), {
     noNullPrototype: true,
   });
-  fc.assert(
+  await fc.assert(
     fc.property(fc.array(options, { minLength: 1, maxLength: 4 }), fc.nat(3), (all, chosen) => {
       const sections = all.map((each): NewSection => ({ name: "thing", options: each }));
       const text = addSections(FILE, sections);

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseHash, parseStorePath, type StorePath } from "@trustix/nix";
+import { parseContentAddress, parseHash, parseStorePath, type StorePath } from "@trustix/nix";
 import { hashPath } from "@trustix/nix/fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LocalNix } from "./local-nix.ts";
@@ -185,16 +185,17 @@ describe("with commands of its own", () => {
   const own = (n: number, name = "a") =>
     parseStorePath(`${storeDir}/${String(n).padStart(32, "0")}-${name}`, storeDir);
 
-  it("lists paths and which of them were built here", async () => {
+  it("lists paths, which of them were built here, and content addresses", async () => {
+    const address = `fixed:r:sha256:0${"a".repeat(51)}`;
     const nix = script(
       "nix",
       `printf '%s\\n' "$@" >"${root}/args"
-       printf '%s\\n' '${own(1)}   \tultimate' '${own(2)}' '${own(3)}\tca:fixed:r:sha256:x k:abc==' '${own(4)}\tultimate k:sig=='`,
+       printf '%s\\n' '${own(1)}   \tultimate' '${own(2)}' '${own(3)}\tca:${address} k:abc==' '${own(4)}\tultimate ca:new:x k:sig=='`,
     );
     expect(await collect(nix.list(undefined))).toEqual([
       { path: own(1), isUltimate: true },
       { path: own(2), isUltimate: false },
-      { path: own(3), isUltimate: false },
+      { path: own(3), isUltimate: false, contentAddress: parseContentAddress(address) },
       { path: own(4), isUltimate: true },
     ]);
     expect(await collect(nix.list([]))).toEqual([]);

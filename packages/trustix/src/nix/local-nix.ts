@@ -10,12 +10,15 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
+  type ContentAddress,
   type DumpDbEntry,
   equalHash,
   formatHash,
   type Hash,
   isDerivationPath,
   isStorePath,
+  NixError,
+  parseContentAddress,
   parseDumpDb,
   parsePathInfoJson,
   parseStoreDir,
@@ -48,6 +51,8 @@ export interface ListedPath {
   readonly path: StorePath;
   /** Built by this Nix, and neither substituted nor copied here from elsewhere. */
   readonly isUltimate: boolean;
+  /** Its content address, where Nix has registered one. */
+  readonly contentAddress?: ContentAddress | undefined;
 }
 
 /** The version of the local Nix. */
@@ -250,14 +255,12 @@ export class LocalNix {
         "nix path-info wrote a line that begins with no store path",
       );
     }
+    const facts = tab < 0 ? [] : line.slice(tab + 1).split(" ");
+    const contentAddress = facts.find((fact) => fact.startsWith("ca:"))?.slice("ca:".length);
     return {
       path,
-      isUltimate:
-        tab >= 0 &&
-        line
-          .slice(tab + 1)
-          .split(" ")
-          .includes("ultimate"),
+      isUltimate: facts.includes("ultimate"),
+      ...(contentAddress === undefined ? {} : { contentAddress: readContentAddress(contentAddress) }),
     };
   }
 
@@ -322,4 +325,14 @@ export class LocalNix {
 /** Text of which every byte is a character: store paths are ASCII and are checked as such. */
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+}
+
+/** A content address; undefined for a kind that a newer Nix knows. */
+function readContentAddress(text: string): ContentAddress | undefined {
+  try {
+    return parseContentAddress(text);
+  } catch (error) {
+    if (error instanceof NixError) return undefined;
+    throw error;
+  }
 }

@@ -7,6 +7,13 @@ import { TrustixError } from "../../errors.ts";
 import { exists, writeNewFile } from "../context.ts";
 import { formatFacts, type Io, styled } from "../io.ts";
 import { createCacheKey, createLogKey } from "../keys.ts";
+import {
+  cacheNixConf,
+  localUrl,
+  type NewConfigOptions,
+  renderConfig,
+  substituterNixConf,
+} from "../new-config.ts";
 
 interface InitOptions {
   readonly origin: string;
@@ -14,54 +21,92 @@ interface InitOptions {
   readonly listen: string;
   readonly raw?: boolean;
   readonly cache?: boolean;
+  readonly user?: boolean;
+  readonly substitute?: boolean;
   readonly json?: boolean;
 }
 
-const quote = (text: string): string => JSON.stringify(text);
+/** A key of the new node. */
+interface NewKey {
+  /** Name of its file, without `.key`. */
+  readonly name: string;
+  readonly secret: string;
+  /** What others are told. */
+  readonly public: string;
+}
 
-/** The text of a new configuration. */
-export function renderConfig(options: InitOptions): string {
-  const rawLog = `
-[[log]]
-name = "raw"
-protocol = "raw"
-origin = ${quote(`${options.origin}/raw`)}
-key-file = "keys/raw.key"
-`;
-  return `# Configuration of a Trustix node. docs/reference/configuration.md describes every option.
-# Check changes with: trustix config check
+function newConfigOptions(options: InitOptions): NewConfigOptions {
+  const isUser = options.user === true;
+  if (isUser && (options.raw || options.cache)) {
+    throw new TrustixError(
+      "USAGE",
+      "--user makes a node that publishes nothing: leave --raw and --cache out",
+      {
+        hint: "For a node that does both, use --substitute in place of --user.",
+      },
+    );
+  }
+  return {
+    origin: options.origin,
+    stateDir: options.stateDir,
+    listen: options.listen,
+    builder: !isUser,
+    raw: options.raw === true,
+    cache: options.cache === true,
+    substitute: isUser || options.substitute === true,
+  };
+}
 
-[node]
-# Everything that must not be lost. Relative paths start at this file's directory.
-state-dir = ${quote(options.stateDir)}
-# Public listener: logs and binary cache. Put a TLS proxy in front, or open it up: "0.0.0.0:8484".
-listen = [${quote(options.listen)}]
+async function createKeys({ origin, builder, raw, cache, substitute }: NewConfigOptions): Promise<NewKey[]> {
+  const keys: NewKey[] = [];
+  for (const name of [...(builder ? ["nix"] : []), ...(raw ? ["raw"] : [])]) {
+    const { secret, vkey } = await createLogKey(`${origin}/${name}`);
+    keys.push({ name, secret, public: vkey });
+  }
+  for (const [name, keyName, isWanted] of [
+    ["cache", `${origin}-1`, cache],
+    ["substitute", `${origin}-trustix-1`, substitute],
+  ] as const) {
+    if (!isWanted) continue;
+    const { secret, publicKey } = await createCacheKey(keyName);
+    keys.push({ name, secret, public: publicKey });
+  }
+  return keys;
+}
 
-# The log of what this machine builds, served at /log/nix/.
-[[log]]
-name = "nix"
-protocol = "nix"
-# The log's name for ever, also when its address changes.
-origin = ${quote(`${options.origin}/nix`)}
-key-file = "keys/nix.key"
-# Where others read it. Once set, the daemon refuses to run from an outdated backup.
-# public-url = ${quote(`https://${options.origin}/log/nix/`)}
-# Time to collect claims before the next checkpoint is signed.
-batch = "250ms"
-${options.raw ? rawLog : ""}
-[publish]
-enabled = true
-# How often to look for builds that never came through the post-build hook.
-reconcile-interval = "1h"
-
-# This machine's store as a binary cache, at the root of the public listener.
-[cache]
-enabled = ${options.cache === true}
-${options.cache ? "" : "# "}key-file = "keys/cache.key"
-
-[metrics]
-enabled = true
-`;
+/** What to do with the new node, as numbered steps; lines below a step belong to it. */
+function nextSteps(
+  node: NewConfigOptions,
+  directory: string,
+  config: string,
+  publicOf: (name: string) => string | undefined,
+): readonly (readonly string[])[] {
+  const steps: string[][] = [];
+  if (node.builder) {
+    steps.push([
+      `trustix hook install${config}     then add the line it prints to /etc/nix/nix.conf:`,
+      `  post-build-hook = ${join(directory, "post-build-hook")}`,
+    ]);
+  }
+  if (node.substitute) steps.push([`trustix subscribe URL${config}     for each builder you listen to`]);
+  steps.push([`trustix daemon${config}`]);
+  if (node.builder) {
+    steps.push(["Tell others the vkey above; who has it can verify all that this node publishes."]);
+  }
+  const cache = publicOf("cache");
+  if (cache !== undefined) {
+    const url = `${localUrl(node.listen)}${node.substitute ? "/cache" : ""}`;
+    const lines = cacheNixConf(url, cache).map((line) => `  ${line}`);
+    steps.push(["Users of the cache add to their nix.conf:", ...lines]);
+  }
+  const substitute = publicOf("substitute");
+  if (substitute !== undefined) {
+    steps.push([
+      "Who installs only what your policy accepts has these lines in /etc/nix/nix.conf, in place of those of the same names:",
+      ...substituterNixConf(node.listen, substitute).map((line) => `  ${line}`),
+    ]);
+  }
+  return steps;
 }
 
 /** Defines the command. */
@@ -73,24 +118,25 @@ export function define(command: Command, io: Io): void {
     .option("--listen <address>", "public listener", "127.0.0.1:8484")
     .option("--raw", "add a second log, for any key and value")
     .option("--cache", "serve this machine's store as a binary cache, and make its key")
+    .option("--substitute", "also serve what enough builders agree on, and make the key for that")
+    .option(
+      "--user",
+      "a node that publishes nothing: it listens to builders and serves what enough of them agree on",
+    )
     .action(async (target: string, options: InitOptions) => {
+      const node = newConfigOptions(options);
       const directory = resolve(target);
       const file = join(directory, "trustix.toml");
-      const text = renderConfig(options);
+      const text = renderConfig(node);
       // Rejects a bad origin or address before anything is written.
       parseConfig(text, file);
-      const logs = await Promise.all(
-        (options.raw ? ["nix", "raw"] : ["nix"]).map(async (name) => ({
-          name,
-          path: join(directory, "keys", `${name}.key`),
-          ...(await createLogKey(`${options.origin}/${name}`)),
-        })),
-      );
-      const cache = options.cache ? await createCacheKey(`${options.origin}-1`) : undefined;
-      const cachePath = join(directory, "keys", "cache.key");
+      const keys = await createKeys(node);
       const files = [
-        ...logs.map(({ path, secret }) => ({ path, text: `${secret}\n`, mode: 0o600 })),
-        ...(cache === undefined ? [] : [{ path: cachePath, text: `${cache.secret}\n`, mode: 0o600 }]),
+        ...keys.map(({ name, secret }) => ({
+          path: join(directory, "keys", `${name}.key`),
+          text: `${secret}\n`,
+          mode: 0o600,
+        })),
         { path: file, text, mode: 0o644 },
       ];
       for (const { path } of files) {
@@ -101,13 +147,21 @@ export function define(command: Command, io: Io): void {
         }
       }
       for (const { path, text, mode } of files) await writeNewFile(path, text, mode);
-      const vkeys = Object.fromEntries(logs.map(({ name, vkey }) => [name, vkey]));
+      const publicOf = (name: string): string | undefined => keys.find((key) => key.name === name)?.public;
+      const logs = keys.filter(({ name }) => name === "nix" || name === "raw");
+      const [cache, substitute] = [publicOf("cache"), publicOf("substitute")];
       if (options.json) {
         io.out(
           JSON.stringify({
             config: file,
-            vkeys,
-            ...(cache === undefined ? {} : { cachePublicKey: cache.publicKey }),
+            vkeys: Object.fromEntries(logs.map((key) => [key.name, key.public])),
+            ...(cache === undefined ? {} : { cachePublicKey: cache }),
+            ...(substitute === undefined
+              ? {}
+              : {
+                  substitutePublicKey: substitute,
+                  nixConf: substituterNixConf(node.listen, substitute),
+                }),
           }),
         );
         return;
@@ -115,22 +169,17 @@ export function define(command: Command, io: Io): void {
       io.out(
         formatFacts(io, [
           ["configuration", file],
-          ...logs.map(({ name, vkey }) => [`vkey of log ${name}`, vkey] as const),
-          ...(cache === undefined ? [] : [["key of the cache", cache.publicKey] as const]),
+          ...logs.map((key) => [`vkey of log ${key.name}`, key.public] as const),
+          ...(cache === undefined ? [] : [["key of the cache", cache] as const]),
+          ...(substitute === undefined ? [] : [["key of the substituter", substitute] as const]),
         ]),
       );
-      const step = (text: string): string => styled(io, "bold", text);
       const config = file === resolve("trustix.toml") ? "" : ` --config ${file}`;
       io.out("");
-      io.out(`${step("Next")}`);
-      io.out(`  1. trustix hook install${config}     then add the line it prints to /etc/nix/nix.conf:`);
-      io.out(`       post-build-hook = ${join(directory, "post-build-hook")}`);
-      io.out(`  2. trustix daemon${config}`);
-      io.out("  3. Tell others the vkey above; who has it can verify all that this node publishes.");
-      if (cache !== undefined) {
-        io.out("  4. Users of the cache add to their nix.conf:");
-        io.out(`       extra-substituters = http://${options.listen}`);
-        io.out(`       extra-trusted-public-keys = ${cache.publicKey}`);
+      io.out(styled(io, "bold", "Next"));
+      for (const [index, [first, ...more]] of nextSteps(node, directory, config, publicOf).entries()) {
+        io.out(`  ${index + 1}. ${first}`);
+        for (const line of more) io.out(`     ${line}`);
       }
     });
 }

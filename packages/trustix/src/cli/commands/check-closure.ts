@@ -1,0 +1,119 @@
+// trustix check-closure [PATH...]
+import { realpath } from "node:fs/promises";
+import { resolve } from "node:path";
+import { formatNixStatement, isStorePath, provesNarHash, type StorePath } from "@trustix/nix";
+import { type Command, InvalidArgumentError } from "commander";
+import type { Config } from "../../config/load.ts";
+import { TrustixError } from "../../errors.ts";
+import { LocalNix } from "../../nix/local-nix.ts";
+import {
+  type ClosurePath,
+  closureExitStatus,
+  renderClosureReport,
+  reportClosure,
+} from "../../policy/closure-report.ts";
+import type { PolicyDecision } from "../../policy/policy.ts";
+import { DaemonClient } from "../client.ts";
+import { type ConfigOptions, exists, loadCommandConfig } from "../context.ts";
+import { type Io, styled } from "../io.ts";
+import { Progress } from "../progress.ts";
+
+interface ClosureOptions extends ConfigOptions {
+  readonly mayBeUnconfirmed?: boolean;
+  readonly limit: number;
+}
+
+/** What runs on a NixOS machine. */
+const RUNNING_SYSTEM = "/run/current-system";
+/** Paths of one request. */
+const BATCH = 2000;
+
+function parseCount(text: string): number {
+  if (!/^(0|[1-9]\d{0,8})$/.test(text)) throw new InvalidArgumentError("Not a number.");
+  return Number(text);
+}
+
+async function rootsOf(paths: readonly string[], storeDir: string): Promise<StorePath[]> {
+  const given = paths.length > 0 ? paths : [RUNNING_SYSTEM];
+  if (paths.length === 0 && !(await exists(RUNNING_SYSTEM))) {
+    throw new TrustixError("USAGE", `which closure? There is no ${RUNNING_SYSTEM} here`, {
+      hint: "Name a store path, or a link to one such as ~/.nix-profile.",
+    });
+  }
+  const roots: StorePath[] = [];
+  for (const each of given) {
+    const target = await realpath(resolve(each)).catch(() => resolve(each));
+    const root = `${storeDir}/${target.slice(storeDir.length + 1).split("/", 1)[0]}`;
+    if (!target.startsWith(`${storeDir}/`) || !isStorePath(root, storeDir)) {
+      throw new TrustixError("USAGE", `${each} is no path in ${storeDir}, and no link to one`);
+    }
+    roots.push(root);
+  }
+  return roots;
+}
+
+/** A path of the closure: what is installed, and whether its own name proves it. */
+interface Installed {
+  readonly storePath: StorePath;
+  readonly local: string;
+  readonly proven: string | undefined;
+}
+
+async function readClosure(config: Config, roots: readonly StorePath[], io: Io): Promise<Installed[]> {
+  const nix = new LocalNix({ nixStore: config.nix.nixStore, storeDir: config.nix.storeDir, env: io.env });
+  const addresses = new Map<StorePath, Parameters<typeof provesNarHash>[0]["contentAddress"]>();
+  for await (const { path, contentAddress } of nix.list(roots, io.signal))
+    addresses.set(path, contentAddress);
+  const infos = await nix.queryPathInfo([...addresses.keys()], io.signal);
+  return infos.map((info) => {
+    const local = formatNixStatement(info);
+    const isProven = provesNarHash({ ...info, contentAddress: addresses.get(info.storePath) });
+    return { storePath: info.storePath, local, proven: isProven ? local : undefined };
+  });
+}
+
+/** Defines the command. */
+export function define(command: Command, io: Io): void {
+  command
+    .argument(
+      "[path...]",
+      `store paths, or links to them, whose closure to check (default: ${RUNNING_SYSTEM})`,
+    )
+    .option("--may-be-unconfirmed", "exit 0 although some paths are confirmed by nobody, or by too few")
+    .option("--limit <count>", "paths to list at most", parseCount, 50)
+    .action(async (paths: readonly string[], options: ClosureOptions) => {
+      const config = await loadCommandConfig(options, io);
+      const roots = await rootsOf(paths, config.nix.storeDir);
+      const client = new DaemonClient(config.node.adminSocket);
+      const installed = await readClosure(config, roots, io);
+      const checked: ClosurePath[] = [];
+      {
+        using progress = new Progress(io, "checking");
+        for (let at = 0; at < installed.length; at += BATCH) {
+          const batch = installed.slice(at, at + BATCH);
+          const body = {
+            paths: batch.map(({ storePath, proven }) => ({
+              what: storePath.slice(config.nix.storeDir.length + 1),
+              proven,
+            })),
+          };
+          const answers = client.lines({
+            method: "POST",
+            path: "/api/v1/decisions",
+            body,
+            signal: io.signal,
+          });
+          let index = 0;
+          for await (const answer of answers) {
+            const { storePath, local } = batch[index++] as Installed;
+            checked.push({ storePath, local, decision: answer as PolicyDecision });
+            progress.update(checked.length, installed.length, "paths");
+          }
+        }
+      }
+      const report = reportClosure(checked);
+      if (options.json) io.out(JSON.stringify(report));
+      else io.out(renderClosureReport(report, (style, text) => styled(io, style, text), options.limit));
+      io.setExitStatus(closureExitStatus(report, { mayBeUnconfirmed: options.mayBeUnconfirmed === true }));
+    });
+}

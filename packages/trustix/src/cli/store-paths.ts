@@ -1,0 +1,55 @@
+// Which store path a person means: by its full path, its hash part, a link such as `./result`, or its name.
+import { readdir, realpath } from "node:fs/promises";
+import { resolve } from "node:path";
+import { isHashPart, isStorePath } from "@trustix/nix";
+import { TrustixError } from "../errors.ts";
+
+/** Most paths that one name may mean. */
+export const MAX_MATCHES = 50;
+
+/** The base name of a store path or of something inside it, or of where a link leads; undefined when it is neither. */
+async function baseNameOf(text: string, storeDir: string): Promise<string | undefined> {
+  const inStore = (path: string): string | undefined => {
+    if (!path.startsWith(`${storeDir}/`)) return undefined;
+    const [base = ""] = path.slice(storeDir.length + 1).split("/", 1);
+    return isStorePath(`${storeDir}/${base}`, storeDir) ? base : undefined;
+  };
+  if (!text.includes("/")) return undefined;
+  return inStore(resolve(text)) ?? inStore(await realpath(text).catch(() => ""));
+}
+
+/**
+ * What to ask the daemon about: `<hash part>` or `<hash part>-<name>`; several when a name is that of several paths of
+ * this machine's store.
+ * @throws TrustixError `NOT_FOUND` when nothing is meant
+ */
+export async function resolveSubjects(text: string, storeDir: string): Promise<readonly string[]> {
+  if (isHashPart(text)) return [text];
+  const base = await baseNameOf(text, storeDir);
+  if (base !== undefined) return [base];
+  if (isStorePath(`${storeDir}/${text}`, storeDir)) return [text];
+  const missing = (why: string, hint: string): TrustixError => new TrustixError("NOT_FOUND", why, { hint });
+  if (text.includes("/")) {
+    throw missing(
+      `${text} is no path in ${storeDir}, and no link to one`,
+      "Give a store path, a hash part or a name.",
+    );
+  }
+  const entries = await readdir(storeDir).catch(() => []);
+  const valid = entries.filter(
+    (entry) => isStorePath(`${storeDir}/${entry}`, storeDir) && !entry.endsWith(".drv"),
+  );
+  const exact = valid.filter((entry) => entry.slice(33) === text);
+  // `hello` means `hello-2.12.1`, and not `hello-world-1.0`.
+  const versions = valid.filter(
+    (entry) => /^-\d/.test(entry.slice(33 + text.length)) && entry.startsWith(text, 33),
+  );
+  const found = exact.length > 0 ? exact : versions;
+  if (found.length === 0) {
+    throw missing(
+      `no path of ${storeDir} is named ${text}`,
+      "Give the hash part of a path that is not here: `nix-store -q --outputs DRV` or `nix eval --raw` tell it.",
+    );
+  }
+  return found.sort().slice(0, MAX_MATCHES);
+}
