@@ -7,7 +7,7 @@
 //     <directory>/public/         what is served: checkpoint, tile/…; nothing else goes in there
 
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   bundlePath,
   createVerifier,
@@ -22,7 +22,7 @@ import {
 } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
 import { DurableFiles, type FileContent } from "../store/durable-files.ts";
-import type { FileSystem } from "../store/file-system.ts";
+import { type FileSystem, systemErrorCode } from "../store/file-system.ts";
 
 /** Largest checkpoint note that is read: room for a hundred witnesses. */
 const MAX_NOTE_BYTES = 1 << 20;
@@ -128,6 +128,20 @@ export class LogFiles {
     }
   }
 
+  /** The directory beside this one that holds a log of the same origin, if there is one. Throws the system's error. */
+  async findTwin(): Promise<string | undefined> {
+    const logs = dirname(this.directory);
+    for (const name of await this.fs.list(logs)) {
+      const directory = join(logs, name);
+      if (directory === this.directory) continue;
+      const note = await this.fs
+        .readFile(join(directory, "checkpoint"), MAX_NOTE_BYTES)
+        .catch(ignoreNoDirectory);
+      if (note && Buffer.from(note).toString("utf8").split("\n", 1)[0] === this.origin) return directory;
+    }
+    return undefined;
+  }
+
   /** Keeps two contradicting notes for others to judge, and returns the directory. */
   async keepEvidence(notes: Readonly<Record<string, Uint8Array>>): Promise<string> {
     const id = createHash("sha256");
@@ -180,4 +194,8 @@ export class LogFiles {
     const note = await this.fs.readFile(path, MAX_NOTE_BYTES);
     return note && this.openHead(note, path);
   }
+}
+
+function ignoreNoDirectory(error: unknown): undefined {
+  if (systemErrorCode(error) !== "ENOTDIR") throw error;
 }

@@ -364,8 +364,12 @@ describe("failing disks and crashes", () => {
 
 describe("a state that is not the newest", () => {
   /** A log of `size` entries, and a copy of its disk. */
-  async function grow(disk: SimulatedDisk, size: number): Promise<void> {
-    const log = await open(disk);
+  async function grow(
+    disk: SimulatedDisk,
+    size: number,
+    options: Partial<PublishedLogOptions> = {},
+  ): Promise<void> {
+    const log = await open(disk, options);
     await Promise.all(Array.from({ length: size }, (_, i) => log.submit(claim(`${i}`))));
     await log[Symbol.asyncDispose]();
   }
@@ -431,6 +435,18 @@ describe("a state that is not the newest", () => {
       await log[Symbol.asyncDispose]();
     }
     expect(problems.map((error) => error.code)).toEqual(pages.map(() => "PEER_MISBEHAVED"));
+  });
+
+  it("is refused when its directory was given another name, and nothing is made in the new one", async () => {
+    const disk = new SimulatedDisk();
+    await disk.makeDirectory("/logs");
+    await grow(disk, 3, { directory: "/logs/old" });
+    await expect(open(disk, { directory: "/logs/new" })).rejects.toEqual(code("LOG_MISMATCH"));
+    expect(await disk.list("/logs")).toEqual(["old"]);
+    const other = await createSigner(await createPrivateKey("other.example/log", KEY_TYPE_ED25519));
+    const beside = { origin: "other.example/log", directory: "/logs/other" };
+    await (await open(disk, beside, { signer: other }))[Symbol.asyncDispose]();
+    await grow(disk, 4, { directory: "/logs/old" });
   });
 
   it("is refused when the public address shows a log of another key", async () => {

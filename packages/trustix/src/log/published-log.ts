@@ -21,7 +21,7 @@ import { ClaimIndex, claimId } from "./claim-index.ts";
 import { Intake, orAbort, type Submitted } from "./intake.ts";
 import { Journal } from "./journal.ts";
 import { LogFiles, type LogHead } from "./log-files.ts";
-import { type FetchPublished, type RecoveredLog, recoverLog } from "./recover.ts";
+import { type FetchPublished, type RecoveredLog, recoverLog, refuseTwin } from "./recover.ts";
 import { Sequencer } from "./sequencer.ts";
 
 /** What a log is, and how it works. */
@@ -156,8 +156,8 @@ export class PublishedLog implements AsyncDisposable {
    * Opens a log, or creates it: its directory and the checkpoint of the empty tree.
    *
    * Throws `STATE_LOCKED` when a process has it open, `STATE_ROLLED_BACK` when its state is older than what was published,
-   * `LOG_FORKED` when what was published contradicts it, `LOG_MISMATCH` when it is another log's, `STATE_CORRUPT` when it
-   * is damaged, `STORAGE_FAILED` when it cannot be read or written.
+   * `LOG_FORKED` when what was published contradicts it, `LOG_MISMATCH` when it is another log's or the log is in another
+   * directory beside this one, `STATE_CORRUPT` when it is damaged, `STORAGE_FAILED` when it cannot be read or written.
    */
   static async open(
     options: PublishedLogOptions,
@@ -173,6 +173,7 @@ export class PublishedLog implements AsyncDisposable {
     const files = new LogFiles(fileSystem, options.directory, options.origin, signer);
     let index: ClaimIndex | undefined;
     try {
+      await refuseTwin(files);
       await fileSystem.makeDirectory(options.directory);
       index = ClaimIndex.open(dependencies.indexPath ?? files.indexPath, files.logId);
       const recovered = await recoverLog(files, {

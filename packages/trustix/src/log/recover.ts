@@ -93,6 +93,21 @@ async function createLog(files: LogFiles): Promise<LogHead> {
   return { size: 0, root, note };
 }
 
+/**
+ * Refuses to begin a log that is here already under another name: it would sign a second history. Writes nothing, so that
+ * the directory can still be renamed.
+ *
+ * Throws `LOG_MISMATCH`, `STATE_CORRUPT`, and the system's errors.
+ */
+export async function refuseTwin(files: LogFiles): Promise<void> {
+  if (await files.storedHead()) return;
+  const twin = await files.findTwin();
+  if (twin === undefined) return;
+  throw new TrustixError("LOG_MISMATCH", `log ${files.origin} is in ${twin}, not in ${files.directory}`, {
+    hint: "Give the log its old name back, or rename its directory, too.",
+  });
+}
+
 /** A log that is safe to go on with. */
 export interface RecoveredLog {
   /** The stored checkpoint. It is published, too. */
