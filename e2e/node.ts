@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { DaemonClient } from "trustix/src/cli/client.ts";
 import type { NodeStatus } from "trustix/src/daemon/status.ts";
 import { type Finished, run } from "../scripts/outside-tools/process.ts";
 
@@ -14,6 +15,8 @@ export interface Place {
   readonly env: NodeJS.ProcessEnv;
   /** Put before each command line. */
   readonly prefix: readonly string[];
+  /** Runs this program instead of the sources. */
+  readonly program?: string;
 }
 
 /** The machine as it is. */
@@ -31,15 +34,11 @@ export interface RunningDaemon extends AsyncDisposable {
   end(signal: NodeJS.Signals): Promise<readonly [number | null, NodeJS.Signals | null]>;
 }
 
+const SOURCES = ["--conditions=@trustix/source", "--disable-warning=ExperimentalWarning", MAIN];
+
 function commandLine(place: Place, args: readonly string[]): [string, ...string[]] {
-  const [first, ...rest] = [
-    ...place.prefix,
-    process.execPath,
-    "--conditions=@trustix/source",
-    "--disable-warning=ExperimentalWarning",
-    MAIN,
-    ...args,
-  ];
+  const program = place.program === undefined ? SOURCES : [place.program];
+  const [first, ...rest] = [...place.prefix, process.execPath, ...program, ...args];
   return [first!, ...rest];
 }
 
@@ -83,7 +82,9 @@ export async function startDaemon(place: Place, cwd: string): Promise<RunningDae
     }
     await sleep(20);
   }
-  const status = (await trustixJson(place, cwd, "status")) as NodeStatus;
+  const { signal } = new AbortController();
+  const client = new DaemonClient(join(cwd, "state/admin.sock"));
+  const status = (await client.json({ method: "GET", path: "/api/v1/status", signal })) as NodeStatus;
   const url = `http://${status.listen[0]}`;
   return {
     child,
