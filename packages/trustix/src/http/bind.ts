@@ -55,10 +55,15 @@ async function removeStaleSocket(path: string): Promise<void> {
       socket.destroy();
       resolve(true);
     });
-    socket.once("error", () => resolve(false));
+    // Refused or gone by now: nobody is there. A full queue (EAGAIN) or a closed door (EACCES) has somebody behind it.
+    socket.once("error", ({ code }: NodeJS.ErrnoException) =>
+      resolve(code !== "ECONNREFUSED" && code !== "ENOENT"),
+    );
   });
   if (alive) throw listenFailed(path, Object.assign(new Error("in use"), { code: "EADDRINUSE" }));
-  await unlink(path);
+  await unlink(path).catch((cause: unknown) => {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw listenFailed(path, cause);
+  });
 }
 
 async function listenOn(

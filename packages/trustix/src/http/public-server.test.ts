@@ -1,4 +1,6 @@
 // What hostile clients meet at the public listener.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
@@ -272,5 +274,29 @@ test("addresses in use are named; a socket file that nobody answers on is replac
   await first.close();
   await writeFile(path, "precious");
   await expect(openListener([unix], options)).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+  await rm(directory, { recursive: true });
+});
+
+test("a socket file whose program is too busy to answer is left alone", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "trustix-bind-"));
+  const path = join(directory, "s.sock");
+  const script = `require("net").createServer().listen({ path: process.argv[1], backlog: 1 }, () => {
+    process.stdout.write("listening", () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+  })`;
+  const busy = spawn(process.execPath, ["-e", script, path], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(busy.stdout, "data");
+  const waiting = Array.from({ length: 8 }, () => connect(path).on("error", () => {}));
+  await sleep(100);
+  const options = {
+    createServer: () => createPublicServer({ routes: [HELLO], maxConnections: 4 }),
+    graceMs: 0,
+  };
+  await expect(openListener([{ kind: "unix", path }], options)).rejects.toMatchObject({
+    code: "LISTEN_FAILED",
+  });
+  expect(statSync(path).isSocket()).toBe(true);
+  for (const socket of waiting) socket.destroy();
+  busy.kill("SIGKILL");
+  await once(busy, "exit");
   await rm(directory, { recursive: true });
 });

@@ -66,3 +66,9 @@ test.each(["", "{}", '{"version":2,"tokens":[]}', '{"version":1,"tokens":[{"id":
     });
   },
 );
+
+test("a file that cannot be looked at is not taken for no file", async () => {
+  await writeFile(path, "");
+  const beneath = new TokenFile(join(path, "tokens.json"));
+  await expect(beneath.list()).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+});

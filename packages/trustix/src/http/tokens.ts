@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import * as z from "zod";
 import { TrustixError } from "../errors.ts";
 import { DurableFiles } from "../store/durable-files.ts";
-import { nodeFileSystem } from "../store/file-system.ts";
+import { nodeFileSystem, systemErrorCode } from "../store/file-system.ts";
 
 /** A token as the file knows it. */
 export interface TokenRecord {
@@ -52,19 +52,19 @@ export class TokenFile {
     this.#path = path;
   }
 
-  /** @throws TrustixError `CONFIG_INVALID` when the file is not what this program writes */
+  /** @throws TrustixError `CONFIG_INVALID` when the file cannot be read or is not what this program writes */
   async list(): Promise<readonly TokenRecord[]> {
-    const stats = await stat(this.#path, { bigint: true }).catch(() => undefined);
-    if (stats === undefined) return [];
-    const stamp = `${stats.ino} ${stats.mtimeNs} ${stats.size}`;
-    if (this.#cached?.stamp === stamp) return this.#cached.tokens;
     try {
+      const stats = await stat(this.#path, { bigint: true });
+      const stamp = `${stats.ino} ${stats.mtimeNs} ${stats.size}`;
+      if (this.#cached?.stamp === stamp) return this.#cached.tokens;
       const bytes = await nodeFileSystem.readFile(this.#path, MAX_FILE_BYTES);
       const { tokens } = tokensSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
       this.#cached = { stamp, tokens };
       return tokens;
     } catch (cause) {
-      throw new TrustixError("CONFIG_INVALID", `${this.#path} is not a file of tokens`, {
+      if (systemErrorCode(cause) === "ENOENT") return [];
+      throw new TrustixError("CONFIG_INVALID", `${this.#path} is not a readable file of tokens`, {
         hint: "Restore the file from a backup, or delete it and create the tokens anew with `trustix token create`.",
         cause,
       });
