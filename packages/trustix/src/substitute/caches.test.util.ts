@@ -39,7 +39,7 @@ function variableLength(value: number): number[] {
 const padding = (length: number): Buffer => Buffer.alloc((4 - (length % 4)) % 4);
 
 /** An xz file whose contents are stored, not compressed: made without any xz (its file format 1.2.1, LZMA2 chunks). */
-export function storeAsXz(data: Uint8Array): Buffer {
+function storeAsXz(data: Uint8Array): Buffer {
   const flags = Buffer.from([0, 1]);
   const blockHeader = Buffer.from([2, 0, 0x21, 1, 0x16, 0, 0, 0]);
   const chunks: Uint8Array[] = [];
