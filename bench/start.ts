@@ -1,11 +1,11 @@
 // What a start of the program costs, and what a running daemon needs: time against bare node, memory, time to publication.
 //
-//     node --conditions=@trustix/source bench/start.ts [--rounds 20] [--claims 1000000] [--json]
+//     node --conditions=@trustix/source bench/start.ts [--rounds 20] [--claims 1000000] [--per-request 100] [--json]
 //
 // Starts: the built program (`npm run build -w trustix` first) against `node -e 0`, in turns, medians. `log show` reads a log
 // of one claim from a directory. Goal: within 100 ms of bare node for commands that do little.
 //
-// Daemon: the built program in a process of its own, with a log of protocol `raw`, claims submitted over the admin socket, 1,000 a request, as
+// Daemon: the built program in a process of its own, with a log of protocol `raw`, claims submitted over the admin socket, 100 a request, as
 // fast as it takes them; values are 280 bytes. RSS is that which Linux gives for the process: idle (ready, nothing asked),
 // and the highest seen while it took the claims. Goals: at most 120 MB idle, at most 300 MB at a million claims.
 // Time to publication: one claim at a time with `wait`, over the same socket, in the idle and in the loaded log; the batch is
@@ -24,12 +24,13 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "20" },
     claims: { type: "string", default: "1000000" },
+    "per-request": { type: "string", default: "100" },
     json: { type: "boolean", default: false },
   },
 });
 const total = Number(values.claims);
 const PROGRAM = join(import.meta.dirname, "../packages/trustix/bin/trustix.js");
-const PER_REQUEST = 1000;
+const perRequest = Number(values["per-request"]);
 const SUBMITTERS = 4;
 
 const median = (times: readonly number[]): number =>
@@ -114,8 +115,8 @@ try {
   let submitted = made;
   const submitter = async (): Promise<void> => {
     while (submitted < total) {
-      submitted += PER_REQUEST;
-      const claims = Array.from({ length: PER_REQUEST }, () => ({ key: `key-${made++}`, value }));
+      submitted += perRequest;
+      const claims = Array.from({ length: perRequest }, () => ({ key: `key-${made++}`, value }));
       for (;;) {
         try {
           await client.json({ method: "POST", path, body: { claims }, signal });
