@@ -217,3 +217,26 @@ describe("publish", () => {
     expect(text).toBe(`${formatFingerprint(facts)}\nkind built\n`);
   });
 });
+
+describe("a path of which Nix says what cannot be read", () => {
+  const queryPathInfo = async (paths: readonly StorePath[]) => {
+    if (paths.includes(b)) throw new TrustixError("NIX_OUTPUT_INVALID", "cannot read what nix-store wrote");
+    return paths.map((path) => info(path));
+  };
+
+  it("is refused, and holds up none of the others", async () => {
+    const paths = Array.from({ length: 20 }, (_, i) => storePath(i + 1));
+    const publisher = makePublisher({ nix: { queryPathInfo } });
+    const outcomes = await publisher.publish(paths.map((path) => ({ path, kind: "built" })));
+    expect(outcomes.filter(({ status }) => status === "claimed")).toHaveLength(19);
+    expect(outcomes[1]).toEqual({ path: b, status: "refused", reason: "cannot read what nix-store wrote" });
+    expect(outcomes.map(({ path }) => path)).toEqual(paths);
+  });
+
+  it("stays for later when nothing can be read: then it is Nix that is out of order", async () => {
+    const publisher = makePublisher({ nix: { queryPathInfo } });
+    await expect(publisher.publish([{ path: b, kind: "built" }])).rejects.toMatchObject({
+      code: "NIX_OUTPUT_INVALID",
+    });
+  });
+});

@@ -44,7 +44,7 @@ export type Outcome =
   | { readonly path: StorePath; readonly status: "replaced" }
   /** The contents on disk are not what Nix registered (`verifyBeforeClaim`). Nothing was claimed. */
   | { readonly path: StorePath; readonly status: "damaged"; readonly reason: string }
-  /** The log can never take the entry. */
+  /** The log can never take the entry, or what Nix says of the path cannot be read. */
   | { readonly path: StorePath; readonly status: "refused"; readonly reason: string };
 
 /** What a {@link Publisher} needs. */
@@ -86,12 +86,13 @@ export class Publisher {
    * Claims a handful of paths, each once; settles when every claim is durable or will never be. Waits as long as the
    * log pushes back.
    * @returns one outcome for each distinct path, in the order of the builds
-   * @throws TrustixError `NIX_UNAVAILABLE` or what the log throws when it is out of order: publish the same again later
+   * @throws TrustixError `NIX_UNAVAILABLE`, `NIX_OUTPUT_INVALID` when nothing of what Nix says can be read, or what the
+   * log throws when it is out of order: publish the same again later
    */
   async publish(builds: readonly Build[], signal?: AbortSignal): Promise<Outcome[]> {
     const distinct = new Map<StorePath, Build>();
     for (const build of builds) if (!distinct.has(build.path)) distinct.set(build.path, build);
-    const registered = await this.#options.nix.queryPathInfo([...distinct.keys()], signal);
+    const { registered, unreadable } = await this.#query([...distinct.keys()], signal);
     const infos = new Map(registered.map((info) => [info.storePath, info]));
     const replaced = await this.#findReplaced(distinct, registered, signal);
     const damages = new Map<StorePath, string>();
@@ -107,7 +108,9 @@ export class Publisher {
       const { path } = build;
       const info = infos.get(path);
       const reason = damages.get(path);
-      if (info === undefined) prepared.push({ path, status: "gone" });
+      const unread = unreadable.get(path);
+      if (unread !== undefined) prepared.push({ path, status: "refused", reason: unread.message });
+      else if (info === undefined) prepared.push({ path, status: "gone" });
       else if (replaced.has(path)) prepared.push({ path, status: "replaced" });
       else if (reason !== undefined) prepared.push({ path, status: "damaged", reason });
       else prepared.push(await this.#prepare(build, info, systems));
@@ -121,6 +124,31 @@ export class Publisher {
       if (result.status === "rejected") throw result.reason;
       return result.value;
     });
+  }
+
+  /** What Nix registered, and of which paths that cannot be read: one such path must not hold up all others for ever. */
+  async #query(
+    paths: readonly StorePath[],
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly registered: DumpDbEntry[]; readonly unreadable: Map<StorePath, TrustixError> }> {
+    const registered: DumpDbEntry[] = [];
+    const unreadable = new Map<StorePath, TrustixError>();
+    const queryHalves = async (some: readonly StorePath[]): Promise<void> => {
+      try {
+        for (const info of await this.#options.nix.queryPathInfo(some, signal)) registered.push(info);
+      } catch (error) {
+        if (!(error instanceof TrustixError) || error.code !== "NIX_OUTPUT_INVALID") throw error;
+        if (some.length === 1) unreadable.set(some[0]!, error);
+        else {
+          await queryHalves(some.slice(0, some.length >> 1));
+          await queryHalves(some.slice(some.length >> 1));
+        }
+      }
+    };
+    await queryHalves(paths);
+    const [first] = unreadable.values();
+    if (first !== undefined && unreadable.size === paths.length) throw first;
+    return { registered, unreadable };
   }
 
   /** Paths that entered the store after the build they are said to come from. */
