@@ -5,9 +5,9 @@
 // Starts: the built program (`npm run build -w trustix` first) against `node -e 0`, in turns, medians. `log show` reads a log
 // of one claim from a directory. Goal: within 100 ms of bare node for commands that do little.
 //
-// Daemon: the built program in a process of its own, with a log of protocol `raw`, claims submitted over the admin socket, 100 a request, as
-// fast as it takes them; values are 280 bytes. RSS is that which Linux gives for the process: idle (ready, nothing asked),
-// and the highest seen while it took the claims. Goals: at most 120 MB idle, at most 300 MB at a million claims.
+// Daemon: the built program in a process of its own, with a log of protocol `raw`. Claims with values of 280 bytes are
+// submitted over the admin socket as fast as it takes them, 100 a request; larger requests need more memory. RSS is what
+// Linux gives for the process: idle (ready, nothing asked), and the highest seen while it took the claims. Goals: at most 120 MB idle, at most 300 MB at a million claims.
 // Time to publication: one claim at a time with `wait`, over the same socket, in the idle and in the loaded log; the batch is
 // 250 ms, so a median of 250 ms is a claim that waits for its batch. Goal: median at most batch + 25 ms.
 
