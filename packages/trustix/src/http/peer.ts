@@ -4,7 +4,7 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { TrustixError } from "../errors.ts";
-import { systemErrorCode } from "../store/file-system.ts";
+import { readUpTo, systemErrorCode } from "../store/file-system.ts";
 import type { HttpClient, HttpRequest } from "./http-client.ts";
 import { parsePeerAddress } from "./peer-address.ts";
 
@@ -77,14 +77,7 @@ async function readPlainFile(
     if (status.size > maxBytes) {
       throw new TrustixError("PEER_MISBEHAVED", `${path} has more than ${maxBytes} bytes`);
     }
-    const bytes = new Uint8Array(status.size);
-    let length = 0;
-    while (length < bytes.length) {
-      const { bytesRead } = await file.read(bytes, length, bytes.length - length, length);
-      if (bytesRead === 0) break;
-      length += bytesRead;
-    }
-    return bytes.subarray(0, length);
+    return await readUpTo(file, status.size);
   } catch (cause) {
     if (cause instanceof TrustixError) throw cause;
     throw new TrustixError("PEER_UNREACHABLE", `cannot read ${path}`, { cause });

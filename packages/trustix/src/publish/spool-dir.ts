@@ -18,6 +18,7 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { TrustixError } from "../errors.ts";
+import { readUpTo, systemErrorCode } from "../store/file-system.ts";
 import { MAX_SPOOL_MESSAGE_BYTES } from "./spool-message.ts";
 
 /** Folder within the spool for what is no message. */
@@ -95,16 +96,9 @@ export class SpoolDir {
         if (!stat.isFile()) throw invalid("not a plain file");
         if (stat.size > MAX_SPOOL_MESSAGE_BYTES)
           throw invalid(`larger than ${MAX_SPOOL_MESSAGE_BYTES} bytes`);
-        const buffer = new Uint8Array(stat.size);
-        let length = 0;
-        while (length < buffer.length) {
-          const { bytesRead } = await file.read(buffer, length, buffer.length - length, length);
-          if (bytesRead === 0) break;
-          length += bytesRead;
-        }
-        return buffer.subarray(0, length);
+        return await readUpTo(file, stat.size);
       } catch (error) {
-        const code = codeOf(error);
+        const code = systemErrorCode(error);
         if (code === "ENOENT") return undefined;
         if (code === "ELOOP" || code === "EMLINK") throw invalid("a symbolic link");
         if (code === "ENXIO" || code === "EOPNOTSUPP") throw invalid("not a plain file");
@@ -160,10 +154,6 @@ function invalid(why: string): TrustixError {
   return new TrustixError("SPOOL_INVALID", `not a spool message: ${why}`);
 }
 
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException | undefined)?.code;
-}
-
 function ignoreMissing(error: unknown): undefined {
-  if (codeOf(error) !== "ENOENT") throw error;
+  if (systemErrorCode(error) !== "ENOENT") throw error;
 }

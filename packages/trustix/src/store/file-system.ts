@@ -40,6 +40,18 @@ export function systemErrorCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
 
+/** The first `sizeBytes` bytes of a file; fewer when it has fewer by now. */
+export async function readUpTo(file: FileHandle, sizeBytes: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(sizeBytes);
+  let length = 0;
+  while (length < sizeBytes) {
+    const { bytesRead } = await file.read(bytes, length, sizeBytes - length, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return bytes.subarray(0, length);
+}
+
 /** The file system of the machine. New files get mode 0644 and directories 0755, less the process's umask. */
 export const nodeFileSystem: FileSystem = {
   async readFile(path, maxBytes) {
@@ -55,14 +67,7 @@ export const nodeFileSystem: FileSystem = {
       if (size > maxBytes) {
         throw Object.assign(new Error(`${path} has ${size} bytes, more than ${maxBytes}`), { code: "EFBIG" });
       }
-      const bytes = new Uint8Array(size);
-      let length = 0;
-      while (length < size) {
-        const { bytesRead } = await file.read(bytes, length, size - length, length);
-        if (bytesRead === 0) break;
-        length += bytesRead;
-      }
-      return bytes.subarray(0, length);
+      return await readUpTo(file, size);
     } finally {
       await file.close();
     }
