@@ -306,12 +306,13 @@ async function benchNarInfo(
     }
   }
   const perSecond = (name: keyof typeof servers): number => median(loads[name].map((load) => load.perSecond));
+  const p99Ms = (name: keyof typeof servers): number => median(loads[name].map((load) => load.p99Ms));
   return {
     bytes: body.length,
     perSecond: { ours: perSecond("ours"), bare: perSecond("bare"), nginx: perSecond("nginx") },
     ratioToBare: perSecond("ours") / perSecond("bare"),
     ratioToNginx: perSecond("ours") / perSecond("nginx"),
-    p99Ms: median(loads.ours.map((load) => load.p99Ms)),
+    p99Ms: { ours: p99Ms("ours"), bare: p99Ms("bare"), nginx: p99Ms("nginx") },
   };
 }
 
