@@ -37,8 +37,8 @@ const CHECKPOINT_CACHE = "public, max-age=1";
 
 interface CachedFile {
   readonly identity: Representation;
-  /** Only of entry bundles, and only once somebody asked; undefined when compression does not pay. */
-  zipped?: Representation | undefined;
+  /** Only of entry bundles, and only once somebody asked; gives undefined when compression does not pay. */
+  zipped?: Promise<Representation | undefined>;
 }
 
 /** Whether a tree of `size` leaves has this file in this width, so that the log may and must serve it. */
@@ -68,17 +68,20 @@ export function logRoute(log: PublicLog, cache: ByteCache<CachedFile>): Route {
     return checkpoint;
   };
 
-  const zip = async (file: CachedFile, key: string): Promise<Representation | undefined> => {
-    if (!("zipped" in file)) {
-      const body = await compress(file.identity.body);
-      file.zipped =
-        body.length < file.identity.body.length
-          ? { ...file.identity, body, etag: etagOf(body, "-gzip"), encoding: "gzip" }
-          : undefined;
-      // The entry grew: account for it anew.
-      cache.set(key, file, file.identity.body.length + body.length);
-    }
-    return file.zipped;
+  const zip = async ({ identity }: CachedFile): Promise<Representation | undefined> => {
+    const body = await compress(identity.body);
+    if (body.length >= identity.body.length) return undefined;
+    return { ...identity, body, etag: etagOf(body, "-gzip"), encoding: "gzip" };
+  };
+
+  /** Who asks while a file is being compressed gets what comes of it. */
+  const zipOnce = async (file: CachedFile, key: string): Promise<Representation | undefined> => {
+    if (file.zipped !== undefined) return file.zipped;
+    file.zipped = zip(file);
+    const zipped = await file.zipped;
+    // The entry grew: account for it anew.
+    cache.set(key, file, file.identity.body.length + (zipped?.body.length ?? 0));
+    return zipped;
   };
 
   const load = async (path: string, key: string, isBundle: boolean): Promise<CachedFile | undefined> => {
@@ -102,6 +105,16 @@ export function logRoute(log: PublicLog, cache: ByteCache<CachedFile>): Route {
     return file;
   };
 
+  /** Files that are being read, so that many who ask for one at a time read it once. */
+  const loading = new Map<string, Promise<CachedFile | undefined>>();
+  const loadOnce = (path: string, key: string, isBundle: boolean): Promise<CachedFile | undefined> => {
+    const known = loading.get(path);
+    if (known !== undefined) return known;
+    const file = load(path, key, isBundle).finally(() => loading.delete(path));
+    loading.set(path, file);
+    return file;
+  };
+
   /** The file at a path, or why there is none. */
   const find = async (
     path: string,
@@ -115,10 +128,10 @@ export function logRoute(log: PublicLog, cache: ByteCache<CachedFile>): Route {
     if (!isImplied(coordinates, published.size)) return "no published checkpoint implies this file";
     const isBundle = coordinates.level === "entries";
     const key = `${log.name}/${path}`;
-    const file = cache.get(key) ?? (await load(path, key, isBundle));
+    const file = cache.get(key) ?? (await loadOnce(path, key, isBundle));
     if (file === undefined) return "not found";
     return (
-      (isBundle && acceptsEncoding(acceptEncoding, "gzip") ? await zip(file, key) : undefined) ??
+      (isBundle && acceptsEncoding(acceptEncoding, "gzip") ? await zipOnce(file, key) : undefined) ??
       file.identity
     );
   };
