@@ -35,6 +35,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   hook: "look after Nix's post-build hook",
   token: "look after bearer tokens of the admin API",
   log: "read and verify logs",
+  policy: "look after the policy",
   evidence: "look after evidence of misbehaviour",
 };
 
@@ -78,6 +79,12 @@ export const COMMANDS: readonly CommandRow[] = [
     true,
     "show how much of what is installed others confirm",
     () => import("./commands/check-closure.ts"),
+  ),
+  row(
+    "policy test",
+    true,
+    "show what another policy would decide differently",
+    () => import("./commands/policy-test.ts"),
   ),
   row(
     "evidence list",

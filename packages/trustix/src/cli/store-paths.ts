@@ -5,7 +5,9 @@ import { isHashPart, isStorePath } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
 
 /** Most paths that one name may mean. */
-export const MAX_MATCHES = 50;
+const MAX_MATCHES = 50;
+/** Where the name begins in a path's base name: behind the hash part and its dash. */
+const NAME_START = 33;
 
 /** The base name of a store path or of something inside it, or of where a link leads; undefined when it is neither. */
 async function baseNameOf(text: string, storeDir: string): Promise<string | undefined> {
@@ -19,11 +21,16 @@ async function baseNameOf(text: string, storeDir: string): Promise<string | unde
 }
 
 /**
- * What to ask the daemon about: `<hash part>` or `<hash part>-<name>`; several when a name is that of several paths of
- * this machine's store.
+ * What to ask the daemon about: `<hash part>` or `<hash part>-<name>`; several when several paths have the name, here or
+ * in a log.
+ * @param findClaimed store paths of a name that logs have claims on
  * @throws TrustixError `NOT_FOUND` when nothing is meant
  */
-export async function resolveSubjects(text: string, storeDir: string): Promise<readonly string[]> {
+export async function resolveSubjects(
+  text: string,
+  storeDir: string,
+  findClaimed: (name: string) => Promise<readonly string[]>,
+): Promise<readonly string[]> {
   if (isHashPart(text)) return [text];
   const base = await baseNameOf(text, storeDir);
   if (base !== undefined) return [base];
@@ -36,19 +43,20 @@ export async function resolveSubjects(text: string, storeDir: string): Promise<r
     );
   }
   const entries = await readdir(storeDir).catch(() => []);
-  const valid = entries.filter(
-    (entry) => isStorePath(`${storeDir}/${entry}`, storeDir) && !entry.endsWith(".drv"),
+  const claimed = (await findClaimed(text)).map((path) => path.slice(storeDir.length + 1));
+  const known = [...new Set([...entries, ...claimed])].filter(
+    (entry) => isStorePath(`${storeDir}/${entry}`, storeDir) && entry.startsWith(text, NAME_START),
   );
-  const exact = valid.filter((entry) => entry.slice(33) === text);
-  // `hello` means `hello-2.12.1`, and not `hello-world-1.0`.
-  const versions = valid.filter(
-    (entry) => /^-\d/.test(entry.slice(33 + text.length)) && entry.startsWith(text, 33),
+  const exact = known.filter((entry) => entry.length === NAME_START + text.length);
+  // `hello` means `hello-2.12.1`, and not `hello-world-1.0`; nor how they are built.
+  const versions = known.filter(
+    (entry) => /^-\d/.test(entry.slice(NAME_START + text.length)) && !entry.endsWith(".drv"),
   );
   const found = exact.length > 0 ? exact : versions;
   if (found.length === 0) {
     throw missing(
-      `no path of ${storeDir} is named ${text}`,
-      "Give the hash part of a path that is not here: `nix-store -q --outputs DRV` or `nix eval --raw` tell it.",
+      `no path here or in a log is named ${text}`,
+      "Give the path or its hash part; `nix-store -q --outputs DRV` tells what a derivation would be.",
     );
   }
   return found.sort().slice(0, MAX_MATCHES);

@@ -2,6 +2,17 @@
 import { chmod, lstat, mkdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatDumpDb } from "@trustix/nix";
+import {
+  type CheckpointTrust,
+  createVerifier,
+  encodeUtf8,
+  formatNote,
+  leafHash,
+  openCheckpoint,
+  parseTlogProof,
+  type TlogProof,
+  verifyInclusion,
+} from "@trustix/tlog";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RunningBuilder, startBuilder, temporary } from "../daemon/nodes.test.util.ts";
 import type { NodeStatus } from "../daemon/status.ts";
@@ -19,7 +30,7 @@ let count = 0;
 beforeAll(async () => {
   root = await temporary();
   glibc = await sample("glibc-2.40", 50);
-  hello = await sample("hello-2.12.1", 100, [glibc.storePath]);
+  hello = await sample("salutation-2.12.1", 100, [glibc.storePath]);
   alice = await startBuilder(root.path, "alice", [hello, glibc]);
   bob = await startBuilder(root.path, "bob", [hello]);
 });
@@ -173,6 +184,13 @@ vkey = "${bob!.vkey}"
   });
 });
 
+/** The entry that a proof file carries, proven to be in its log. */
+async function verifiedEntry(proof: TlogProof, trust: CheckpointTrust): Promise<{ readonly entry: string }> {
+  const { checkpoint } = await openCheckpoint(encodeUtf8(formatNote(proof.checkpoint)), trust);
+  verifyInclusion(leafHash(proof.extra!), proof.index, checkpoint, proof.hashes);
+  return { entry: Buffer.from(proof.extra!).toString() };
+}
+
 test("a user sees who says what, and how much of a closure is confirmed", async () => {
   const cwd = await newUser();
   await trustix(cwd, "subscribe", alice!.url, "--yes");
@@ -204,7 +222,23 @@ test("a user sees who says what, and how much of a closure is confirmed", async 
       { operator: "bob", vote: "absent" },
     ],
   });
-  expect(await trustix(cwd, "explain", "no-such-name")).toMatchObject({ status: 1 });
+  // The name is known from the logs only.
+  expect((await trustix(cwd, "explain", "salutation")).out).toContain("accepted A");
+  expect(await trustix(cwd, "explain", "salutatio")).toMatchObject({ status: 1 });
+
+  const proofs = join(cwd, "proofs");
+  expect((await trustix(cwd, "explain", hello.hashPart, "--proof", proofs)).status).toBe(0);
+  const proof = parseTlogProof(await readFile(join(proofs, "alice-0.tlog-proof")));
+  const trust = { origin: "alice.test/nix", logs: [createVerifier(alice!.vkey)] };
+  const { entry } = await verifiedEntry(proof, trust);
+  expect(entry).toContain(hello.statement);
+
+  const other = join(cwd, "other.toml");
+  await writeFile(other, (await configOf(cwd)).replace('threshold = "majority"', "threshold = 1"));
+  const replayed = await trustix(cwd, "policy", "test", other);
+  expect(replayed.err).toBe("");
+  expect(replayed.out).toContain("2 paths: 1 accepted before, 2 after; 1 decisions change");
+  expect(replayed.out).toContain(`${glibc.storePath}  newly-accepted`);
   expect(await trustix(cwd, "explain", "/etc/passwd")).toMatchObject({ status: 1 });
 
   const closure = await trustix(cwd, "check-closure", hello.storePath);

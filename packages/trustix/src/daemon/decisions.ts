@@ -5,10 +5,11 @@ import { isHashPart, isStorePath } from "@trustix/nix";
 import { MAX_POLICY_BYTES, parsePolicy, parseVerifierKey, type Policy as WitnessPolicy } from "@trustix/tlog";
 import type { Config } from "../config/load.ts";
 import { TrustixError } from "../errors.ts";
-import type { ApiDecisions, DecisionRequest } from "../http/decisions-api.ts";
-import { type Explanation, explain } from "../policy/explain.ts";
+import type { ApiDecisions, DecisionRequest, RecalledPath } from "../http/decisions-api.ts";
+import { type CheckpointFacts, type Explanation, explain } from "../policy/explain.ts";
 import { createPolicy, type PathFacts, type Policy, type PolicyDecision } from "../policy/policy.ts";
 import { openSandbox } from "../policy/sandbox.ts";
+import { formatEvidence } from "../subscribe/evidence.ts";
 import type { CacheSubscription, LogSubscription } from "../subscribe/options.ts";
 import { type SubscriptionStatus, Subscriptions } from "../subscribe/subscriptions.ts";
 import { countVotes, type Vote } from "../votes/vote.ts";
@@ -23,6 +24,9 @@ export type ListenedStatus = SubscriptionStatus & {
 
 /** Names that the subscriber gives to files of evidence. */
 const EVIDENCE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.json$/;
+
+/** Paths that a search by name yields at most. */
+const MAX_FOUND = 1000;
 
 const directoryOf = (config: Config): string => join(config.node.stateDir, "subscriptions");
 
@@ -153,27 +157,42 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
   }
 
   /** As {@link decide}, for the admin API. */
-  decideOn({ what, proven }: DecisionRequest, signal: AbortSignal): Promise<PolicyDecision> {
-    const hashPart = what.slice(0, 32);
-    if (
-      !isHashPart(hashPart) ||
-      (what.length > 32 && !isStorePath(`${this.#storeDir}/${what}`, this.#storeDir))
-    ) {
-      throw new TrustixError(
-        "INVALID_ARGUMENT",
-        `${JSON.stringify(what.slice(0, 300))} names no store path`,
-        {
-          hint: "Give the 32 characters of its hash part, or hash part and name.",
-        },
-      );
-    }
-    const storePath = what.length > 32 ? `${this.#storeDir}/${what}` : undefined;
-    return this.decide({ hashPart, storePath, proven }, signal);
+  decideOn(request: DecisionRequest, signal: AbortSignal): Promise<PolicyDecision> {
+    return this.decide(this.#factsOf(request), signal);
   }
 
   /** A decision, and all that there is to say about it. */
   async explainOn(request: DecisionRequest, signal: AbortSignal): Promise<Explanation> {
-    return explain(await this.decideOn(request, signal), { storeDir: this.#storeDir });
+    const decision = await this.decideOn(request, signal);
+    const checkpoints = new Map<string, CheckpointFacts>();
+    for (const each of this.#subscriptions.status()) {
+      if (each.kind !== "log") continue;
+      checkpoints.set(each.subscription, { treeSize: each.size, rootHash: each.root });
+    }
+    return explain(decision, { checkpoints, storeDir: this.#storeDir });
+  }
+
+  /** Store paths of a name, or of any version of it, that subscribed logs have claims on. */
+  find(name: string): readonly string[] {
+    return this.#subscriptions.find(name, MAX_FOUND);
+  }
+
+  /** What the logs say of every path that they have claims on. */
+  async *recall(): AsyncGenerator<RecalledPath> {
+    yield* this.#subscriptions.recall();
+  }
+
+  /** The `.tlog-proof` of a log's entry. @throws TrustixError `NOT_FOUND`, and as the log's files do */
+  prove(name: string, index: number, signal: AbortSignal): Promise<string> {
+    return this.#subscriptions.prove(name, index, signal);
+  }
+
+  /** Evidence that a log contradicts itself about a path. @throws TrustixError `NOT_FOUND`, and as the log's files do */
+  async contradiction(name: string, what: string, signal: AbortSignal): Promise<Uint8Array> {
+    const { hashPart } = this.#factsOf({ what });
+    return formatEvidence(
+      await this.#subscriptions.contradiction(name, { protocol: "nix", hashPart }, signal),
+    );
   }
 
   /** Every subscription, logs first. */
@@ -206,6 +225,17 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
     }
     throw new TrustixError("NOT_FOUND", `there is no evidence ${JSON.stringify(name.slice(0, 100))}`, {
       hint: "`trustix evidence list` shows what there is.",
+    });
+  }
+
+  #factsOf({ what, proven }: DecisionRequest): PathFacts {
+    const hashPart = what.slice(0, 32);
+    const storePath = what.length > 32 ? `${this.#storeDir}/${what}` : undefined;
+    if (isHashPart(hashPart) && (storePath === undefined || isStorePath(storePath, this.#storeDir))) {
+      return { hashPart, storePath, proven };
+    }
+    throw new TrustixError("INVALID_ARGUMENT", `${JSON.stringify(what.slice(0, 300))} names no store path`, {
+      hint: "Give the 32 characters of its hash part, or hash part and name.",
     });
   }
 

@@ -13,6 +13,12 @@ export interface DecisionRequest {
   readonly proven?: string | undefined;
 }
 
+/** A path with what every subscribed log says of it: its `SubscriptionAnswer`s. */
+export interface RecalledPath {
+  readonly hashPart: string;
+  readonly answers: readonly unknown[];
+}
+
 /** Decisions, as the API uses them. Values that are `unknown` are sent as JSON. */
 export interface ApiDecisions {
   /**
@@ -22,6 +28,20 @@ export interface ApiDecisions {
   decideOn(request: DecisionRequest, signal: AbortSignal): Promise<unknown>;
   /** As {@link decideOn}, with all that there is to say: an `Explanation`. */
   explainOn(request: DecisionRequest, signal: AbortSignal): Promise<unknown>;
+  /** Store paths of a name, or of any version of it, that subscribed logs have claims on. */
+  find(name: string): readonly string[];
+  /** What the logs say of every path that they have claims on. */
+  recall(): AsyncIterable<RecalledPath>;
+  /**
+   * The `.tlog-proof` of an entry of a subscribed log, the entry itself in `extra`.
+   * @throws TrustixError `NOT_FOUND`, and what reading the log throws
+   */
+  prove(name: string, index: number, signal: AbortSignal): Promise<string>;
+  /**
+   * A file of evidence that a log states two things of a path.
+   * @throws TrustixError `NOT_FOUND` when it does not, and what reading the log throws
+   */
+  contradiction(name: string, what: string, signal: AbortSignal): Promise<Uint8Array>;
   /** Every subscription, logs first. */
   status(): unknown;
   /** Lets a log that was found to misbehave count again. @throws TrustixError `NOT_FOUND` */
@@ -44,6 +64,15 @@ const decisionsBody = z.strictObject({
     .min(1)
     .max(MAX_PATHS),
 });
+const pathsQuery = z.strictObject({ name: z.string().min(1).max(211) });
+const proofQuery = z.strictObject({
+  index: z
+    .string()
+    .regex(/^(0|[1-9]\d{0,15})$/)
+    .transform(Number)
+    .refine(Number.isSafeInteger),
+});
+const contradictionQuery = z.strictObject({ what });
 const clearBody = z.strictObject({ forget: z.boolean().default(false) });
 
 /** Results of `action` in the order of the items, a few of them under way. */
@@ -103,6 +132,29 @@ export function addDecisionRoutes(app: FastifyInstance, options: DecisionRoutesO
     const reports = mapConcurrently(paths, (each) => decisions.decideOn(each, signal));
     const lines = jsonLines(reports, (error) => options.onError(error, request.url));
     return reply.type("application/x-ndjson").send(Readable.from(lines));
+  });
+
+  app.get("/api/v1/paths", async (request) => {
+    const { name } = checked(pathsQuery, request.query, "query");
+    return { paths: options.decisions?.find(name) ?? [] };
+  });
+
+  app.get("/api/v1/answers", async (request, reply) => {
+    const lines = jsonLines(required().recall(), (error) => options.onError(error, request.url));
+    return reply.type("application/x-ndjson").send(Readable.from(lines));
+  });
+
+  app.get("/api/v1/subscriptions/:name/proof", async (request, reply) => {
+    const { name } = request.params as { name: string };
+    const { index } = checked(proofQuery, request.query, "query");
+    return reply.type("text/plain; charset=utf-8").send(await required().prove(name, index, signalOf(reply)));
+  });
+
+  app.get("/api/v1/subscriptions/:name/contradiction", async (request, reply) => {
+    const { name } = request.params as { name: string };
+    const query = checked(contradictionQuery, request.query, "query");
+    const evidence = await required().contradiction(name, query.what, signalOf(reply));
+    return reply.type("application/json").send(evidence);
   });
 
   app.get("/api/v1/evidence", async () => ({ evidence: (await options.decisions?.listEvidence()) ?? [] }));

@@ -10,6 +10,8 @@ import { type Paint, renderTable, visible } from "./terminal.ts";
 export interface ReplayCase {
   readonly facts: PathFacts;
   readonly votes: readonly Vote[];
+  /** Votes by the operators of the new policy, where they are others. Default: `votes`. */
+  readonly votesAfter?: readonly Vote[] | undefined;
 }
 
 /** How a decision differs under the new policy. */
@@ -46,12 +48,12 @@ export interface ReplayReport {
  * Decides every case by both policies, each in its own mode: going from `report` to `enforce` shows what would be refused.
  * @param limit most differences to keep. Default 1000.
  */
-export function replay(
-  cases: Iterable<ReplayCase>,
+export async function replay(
+  cases: Iterable<ReplayCase> | AsyncIterable<ReplayCase>,
   before: Policy,
   after: Policy,
   limit = 1000,
-): ReplayReport {
+): Promise<ReplayReport> {
   const counts: Record<ReplayChange, number> = {
     "newly-accepted": 0,
     "newly-refused": 0,
@@ -62,9 +64,9 @@ export function replay(
   let total = 0;
   let acceptedBefore = 0;
   let acceptedAfter = 0;
-  for (const { facts, votes } of cases) {
+  for await (const { facts, votes, votesAfter = votes } of cases) {
     const old = before.decide(facts, votes);
-    const now = after.decide(facts, votes);
+    const now = after.decide(facts, votesAfter);
     total++;
     if (old.accepted) acceptedBefore++;
     if (now.accepted) acceptedAfter++;

@@ -6,7 +6,7 @@
 // here, and never from a transaction that is still open.
 
 import { once } from "node:events";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import { TrustixError } from "../errors.ts";
 import {
@@ -73,12 +73,42 @@ export class ClaimStore implements AsyncDisposable {
    * check what the statements are about.
    */
   claims(key: Uint8Array): StoredClaim[] {
-    return this.#select.all(key.subarray(0, KEY_BYTES)).map((row) => ({
-      log: row.log as number,
-      index: row.claim as number,
-      statement: row.text as string,
-      seenAtMs: (row.seen as number) * 1000,
-    }));
+    return this.#select.all(key.subarray(0, KEY_BYTES)).map(storedClaim);
+  }
+
+  /**
+   * Claims by key, a page of keys at a time, in no meaningful order.
+   * @param keys of one page
+   */
+  *pages(keys: number): Generator<StoredClaim[]> {
+    const select = this.#reader.prepare(
+      `SELECT c.key, c.log, c.claim, c.seen, s.text FROM claim c JOIN statement s ON s.id = c.statement
+       WHERE c.key IN (SELECT DISTINCT key FROM claim WHERE key > ? ORDER BY key LIMIT ?)
+       ORDER BY c.key, c.log, c.claim`,
+    );
+    for (let after = new Uint8Array(0); ; ) {
+      const rows = select.all(after, keys);
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      yield rows.map(storedClaim);
+      after = last.key as Uint8Array<ArrayBuffer>;
+    }
+  }
+
+  /**
+   * Statements of protocol `nix` about paths of a name, such as `hello-2.12.1`, or of any version of it, such as `hello`. Each
+   * once, up to a number. Reads all that there are.
+   */
+  named(storeDir: string, name: string, limit: number): string[] {
+    const start = `1;${storeDir}/`;
+    const at = start.length + 34;
+    return this.#reader
+      .prepare(
+        `SELECT DISTINCT text FROM statement WHERE substr(text, 1, ?) = ? AND substr(text, ?, ?) = ?
+         AND (substr(text, ?, 1) = ';' OR substr(text, ?, 2) GLOB '-[0-9]') LIMIT ?`,
+      )
+      .all(start.length, start, at, name.length, name, at + name.length, at + name.length, limit)
+      .map((row) => row.text as string);
   }
 
   /** Makes `head` the one that every later checkpoint must extend. It is the end of any rollback. */
@@ -181,4 +211,13 @@ class WriterThread {
     for (const { reject } of this.#waiting.values()) reject(this.#end);
     this.#waiting.clear();
   }
+}
+
+function storedClaim(row: Record<string, SQLOutputValue>): StoredClaim {
+  return {
+    log: row.log as number,
+    index: row.claim as number,
+    statement: row.text as string,
+    seenAtMs: (row.seen as number) * 1000,
+  };
 }

@@ -9,6 +9,8 @@ import { DEFAULT_STORE_DIR, nixProtocol, type Protocol, rawProtocol } from "@tru
 import {
   createCosignatureVerifier,
   createVerifier,
+  type EntryChunk,
+  encodeBase64,
   equalBytes,
   formatNote,
   isQuorumMet,
@@ -80,6 +82,8 @@ export interface LogStatus {
   readonly health: LogHealth;
   /** Entries of the newest accepted checkpoint. */
   readonly size: number;
+  /** Its root hash, base64. */
+  readonly root: string;
   /** Entries not read yet. */
   readonly lag: number;
   readonly claims: number;
@@ -203,6 +207,7 @@ export class LogMirror {
       unreadableEntries: unreadable,
       surplusClaims: surplus,
       statementBytes,
+      root: encodeBase64(head.root),
       lastNewAtMs: head.note === "" ? undefined : head.seenAtMs,
       lastGoodAtMs: this.#lastGoodAtMs,
       lastError: this.#lastError,
@@ -232,24 +237,7 @@ export class LogMirror {
     if (first === undefined || second === undefined) {
       throw new TrustixError("NOT_FOUND", `${this.subscription.name} does not contradict itself there`);
     }
-    const { head } = this.#state;
-    const source = rememberTiles(this.#source());
-    const tiles = new VerifiedTiles({ checkpoint: head, source });
-    const prove = async (index: number): Promise<ProvenEntry> => {
-      const reading = signal === undefined ? {} : { signal };
-      for await (const { entries } of readEntries({
-        checkpoint: head,
-        source,
-        from: index,
-        concurrency: 1,
-        ...reading,
-      })) {
-        const proof = await proveInclusion(index, head.size, tiles, reading);
-        return { entry: entries[0]!, index, proof, checkpoint: head.note };
-      }
-      throw new TrustixError("INTERNAL", `entry ${index} is not in the tree of ${head.size}`);
-    };
-    const entries = [await prove(first.index), await prove(second.index)] as const;
+    const entries = await this.prove([first.index, second.index], signal);
     const { protocol = "nix" } = this.subscription;
     const { storeDir } = this.#deps;
     return {
@@ -257,8 +245,31 @@ export class LogMirror {
       ...this.#ofLog(),
       protocol,
       ...(protocol === "nix" && storeDir !== DEFAULT_STORE_DIR ? { storeDir } : {}),
-      entries,
+      entries: entries as [ProvenEntry, ProvenEntry],
     };
+  }
+
+  /**
+   * Entries with the proof that they are in the newest accepted checkpoint; fetches them. Rejects as the log's files do,
+   * and with `NOT_FOUND` for an index behind that checkpoint.
+   */
+  async prove(indices: readonly number[], signal?: AbortSignal): Promise<ProvenEntry[]> {
+    const { head } = this.#state;
+    const source = rememberTiles(this.#source());
+    const tiles = new VerifiedTiles({ checkpoint: head, source });
+    const reading = signal === undefined ? {} : { signal };
+    const proven: ProvenEntry[] = [];
+    for (const index of indices) {
+      const from = { checkpoint: head, source, from: index, concurrency: 1, ...reading };
+      const [first] = index < head.size ? await firstOf(readEntries(from)) : [];
+      if (first === undefined) {
+        const text = `${this.subscription.name} has no entry ${index} in its newest checkpoint`;
+        throw new TrustixError("NOT_FOUND", text);
+      }
+      const proof = await proveInclusion(index, head.size, tiles, reading);
+      proven.push({ entry: first, index, proof, checkpoint: head.note });
+    }
+    return proven;
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -508,4 +519,10 @@ function describe(error: unknown, isTimeout: boolean): { code: string; message: 
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof TlogError || error instanceof TrustixError ? error.code : "INTERNAL";
   return { code, message };
+}
+
+/** The entries of the first chunk; none when there is no chunk. */
+async function firstOf(chunks: AsyncIterable<EntryChunk>): Promise<readonly Uint8Array[]> {
+  for await (const { entries } of chunks) return entries;
+  return [];
 }

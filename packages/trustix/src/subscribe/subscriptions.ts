@@ -2,7 +2,7 @@
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import {
   DEFAULT_STORE_DIR,
   hashPartOf,
@@ -13,7 +13,7 @@ import {
   rawMapKey,
   type StorePath,
 } from "@trustix/nix";
-import { encodeUtf8, equalBytes } from "@trustix/tlog";
+import { encodeUtf8, equalBytes, formatTlogProof, parseNote } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
 import { HttpClient } from "../http/http-client.ts";
 import { openPeer } from "../http/peer.ts";
@@ -21,7 +21,7 @@ import { DurableFiles } from "../store/durable-files.ts";
 import { type FileSystem, nodeFileSystem } from "../store/file-system.ts";
 import type { Answer, SubscriptionAnswer } from "../votes/vote.ts";
 import { ClaimStore, type StoredClaim } from "./claim-store.ts";
-import type { Evidence } from "./evidence.ts";
+import type { Evidence, ProvenEntry } from "./evidence.ts";
 import { LogMirror, type LogStatus, type Sleep } from "./log-mirror.ts";
 import {
   type CacheLimits,
@@ -75,12 +75,15 @@ export interface SubscriptionsDeps {
 export type SubscriptionStatus = LogStatus | CacheStatus;
 
 const DEFAULT_BUDGET_MS = 2000;
+/** Keys that are read in one step of `recall`: some milliseconds. */
+const RECALL_KEYS = 500;
 
 /** The subscriptions of a node. Each log is followed in a loop of its own, from `open` to disposal. */
 export class Subscriptions implements AsyncDisposable {
   readonly #store: ClaimStore;
   readonly #logs: readonly LogMirror[];
   readonly #caches: readonly SignedCache[];
+  readonly #storeDir: string;
   readonly #ownClient: HttpClient | undefined;
   readonly #stop = new AbortController();
   readonly #loops: Promise<unknown>;
@@ -89,11 +92,13 @@ export class Subscriptions implements AsyncDisposable {
     store: ClaimStore,
     logs: readonly LogMirror[],
     caches: readonly SignedCache[],
+    storeDir: string,
     ownClient: HttpClient | undefined,
   ) {
     this.#store = store;
     this.#logs = logs;
     this.#caches = caches;
+    this.#storeDir = storeDir;
     this.#ownClient = ownClient;
     this.#loops = Promise.all(logs.map((log) => log.run(this.#stop.signal)));
   }
@@ -137,7 +142,7 @@ export class Subscriptions implements AsyncDisposable {
           await SignedCache.open(cache, { ...common, limits, peer: openPeer(cache.address, client) }),
         );
       }
-      return new Subscriptions(store, mirrors, signed, ownClient);
+      return new Subscriptions(store, mirrors, signed, storeDir, ownClient);
     } catch (error) {
       await store[Symbol.asyncDispose]();
       ownClient?.[Symbol.dispose]();
@@ -204,6 +209,45 @@ export class Subscriptions implements AsyncDisposable {
     return log.contradiction(claims, signal);
   }
 
+  /**
+   * The `.tlog-proof` file of an entry of a log: anyone can check it with the log's key. Fetches the entry from the log.
+   *
+   * Throws `NOT_FOUND` when there is no such log, or no such entry in its newest accepted checkpoint.
+   */
+  async prove(name: string, index: number, signal?: AbortSignal): Promise<string> {
+    const [proven] = await this.#log(name).prove([index], signal);
+    const { entry, proof, checkpoint } = proven as ProvenEntry;
+    return formatTlogProof({ extra: entry, index, hashes: proof, checkpoint: parseNote(checkpoint) });
+  }
+
+  /** Store paths of a name, or of any version of it, that logs have claims on; up to a number, in no meaningful order. */
+  find(name: string, limit: number): string[] {
+    const statements = this.#store.named(this.#storeDir, name, limit);
+    return [...new Set(statements.map((statement) => statement.slice(2, statement.indexOf(";", 2))))];
+  }
+
+  /** What the logs of protocol `nix` say, of every path that any of them has a claim on, as {@link ask} gives it. */
+  async *recall(): AsyncGenerator<{
+    readonly hashPart: string;
+    readonly answers: readonly SubscriptionAnswer[];
+  }> {
+    const logs = this.#logs.filter(({ subscription }) => (subscription.protocol ?? "nix") === "nix");
+    const ids = new Set(logs.map(({ id }) => id));
+    for (const page of this.#store.pages(RECALL_KEYS)) {
+      const groups = Map.groupBy(
+        page.filter(({ log }) => ids.has(log)),
+        ({ statement }) => hashPartOf(pathIn(statement)),
+      );
+      for (const [hashPart, claims] of groups) {
+        const answers = logs.map((log) =>
+          answerOf(log.subscription, log.answer(claims.filter((claim) => claim.log === log.id))),
+        );
+        yield { hashPart, answers };
+      }
+      await setImmediate();
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new TrustixError("CLOSED", "the node is stopping"));
     await Promise.all([this.#loops, ...this.#caches.map((cache) => cache.close())]);
@@ -247,8 +291,13 @@ function keyOf(subject: Subject): Uint8Array {
 function isAbout(statement: string, subject: Subject): boolean {
   if (subject.protocol === "raw") return equalBytes(parseRawStatement(statement).key, subject.key);
   const { hashPart, name } = subject;
-  const path = statement.slice(2, statement.indexOf(";", 2)) as StorePath;
+  const path = pathIn(statement);
   return hashPartOf(path) === hashPart && (name === undefined || nameOf(path) === name);
+}
+
+/** The path that a well-formed statement of protocol `nix` is about. */
+function pathIn(statement: string): StorePath {
+  return statement.slice(2, statement.indexOf(";", 2)) as StorePath;
 }
 
 function forName(answer: Answer, subject: Subject): Answer {

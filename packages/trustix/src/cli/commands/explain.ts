@@ -1,21 +1,37 @@
 // trustix explain PATH|HASH|NAME
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import { TrustixError } from "../../errors.ts";
 import { type Explanation, renderExplanation } from "../../policy/explain.ts";
 import type { PolicyDecision } from "../../policy/policy.ts";
 import { visible } from "../../policy/terminal.ts";
 import { DaemonClient } from "../client.ts";
-import { type ConfigOptions, loadCommandConfig } from "../context.ts";
-import { type Io, styled } from "../io.ts";
+import { type ConfigOptions, loadCommandConfig, writeNewFile } from "../context.ts";
+import { EXIT } from "../failure.ts";
+import { type Io, printable, styled } from "../io.ts";
 import { resolveSubjects } from "../store-paths.ts";
+
+interface ExplainOptions extends ConfigOptions {
+  readonly proof?: string;
+}
 
 /** Defines the command. */
 export function define(command: Command, io: Io): void {
   command
     .argument("<what>", "a store path, a link to one, a hash part, or a name such as hello or hello-2.12.1")
-    .action(async (text: string, options: ConfigOptions) => {
+    .option(
+      "--proof <dir>",
+      "write what proves each logged statement: .tlog-proof files, and evidence of contradictions",
+    )
+    .action(async (text: string, options: ExplainOptions) => {
       const config = await loadCommandConfig(options, io);
-      const subjects = await resolveSubjects(text, config.nix.storeDir);
       const client = new DaemonClient(config.node.adminSocket);
+      const findClaimed = async (name: string): Promise<readonly string[]> => {
+        const path = `/api/v1/paths?name=${encodeURIComponent(name)}`;
+        const answer = await client.json({ method: "GET", path, signal: io.signal });
+        return (answer as { readonly paths: readonly string[] }).paths;
+      };
+      const subjects = await resolveSubjects(text, config.nix.storeDir, findClaimed);
       const [what = "", ...others] = subjects;
       if (others.length > 0) {
         await list(client, subjects, config.nix.storeDir, options, io);
@@ -25,7 +41,51 @@ export function define(command: Command, io: Io): void {
       const answer = await client.json({ method: "GET", path, signal: io.signal });
       if (options.json) io.out(JSON.stringify(answer));
       else io.out(renderExplanation(answer as Explanation, (style, each) => styled(io, style, each)));
+      if (options.proof !== undefined) {
+        await writeProofs(client, answer as Explanation, resolve(options.proof), io);
+      }
     });
+}
+
+/** Writes the proofs of all that logs say, as the daemon has fetched and checked them. What a log does not give is said, and left out. */
+async function writeProofs(
+  client: DaemonClient,
+  explanation: Explanation,
+  directory: string,
+  io: Io,
+): Promise<void> {
+  const get = (path: string): Promise<string> =>
+    client.send({ method: "GET", path: `/api/v1/subscriptions/${path}`, signal: io.signal });
+  const write = async (name: string, fetch: () => Promise<string>): Promise<void> => {
+    let proof: string;
+    try {
+      proof = await fetch();
+    } catch (error) {
+      if (!(error instanceof TrustixError)) throw error;
+      io.err(`no ${name}: ${printable(error.message)}`);
+      io.setExitStatus(EXIT.failed);
+      return;
+    }
+    const path = join(directory, name);
+    await writeNewFile(path, proof, 0o644);
+    io.err(`wrote ${path}`);
+  };
+  for (const { sources, vote } of explanation.votes) {
+    const logged = sources.filter(({ evidence }) => evidence === "logged");
+    for (const { subscription, index } of logged) {
+      const name = `${subscription}-${index}.tlog-proof`;
+      await write(name, () => get(`${encodeURIComponent(subscription)}/proof?index=${index}`));
+    }
+    if (vote !== "conflicting") continue;
+    for (const each of new Set(logged.map(({ subscription }) => subscription))) {
+      const own = logged.filter(({ subscription }) => subscription === each);
+      if (new Set(own.map(({ label }) => label)).size < 2) continue;
+      const query = `contradiction?what=${explanation.hashPart}`;
+      await write(`contradiction-${each}-${explanation.hashPart}.json`, () =>
+        get(`${encodeURIComponent(each)}/${query}`),
+      );
+    }
+  }
 }
 
 /** One line for each of several paths. */
