@@ -149,15 +149,25 @@ http {
 interface Load {
   readonly perSecond: number;
   readonly p99Ms: number;
+  /** Of the server, a request: what other load on the machine distorts least. */
+  readonly cpuMicroseconds: number;
 }
 
-function measureLoad(wrk: string, url: string, seconds: number): Load {
+function measureLoad(wrk: string, { pid, url: root }: Process, path: string, seconds: number): Load {
+  const url = root + path;
+  const cpu = cpuSeconds(pid);
   const args = ["-t1", "-c25", `-d${seconds}s`, "--latency", url];
   const { stdout } = spawnSync(wrk, args, { encoding: "utf8" });
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
   const [, value, unit] = /99%\s+([\d.]+)(us|ms|s)/.exec(stdout) ?? [];
   if (/Non-2xx/.test(stdout)) throw new Error(stdout);
-  return { perSecond, p99Ms: Number(value) * { us: 0.001, ms: 1, s: 1000 }[unit as "us" | "ms" | "s"] };
+  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
+  const cpuMicroseconds = ((cpuSeconds(pid) - cpu) / requests) * 1e6;
+  return {
+    perSecond,
+    cpuMicroseconds,
+    p99Ms: Number(value) * { us: 0.001, ms: 1, s: 1000 }[unit as "us" | "ms" | "s"],
+  };
 }
 
 /** CPU seconds that a process has used. */
@@ -301,15 +311,17 @@ async function benchNarInfo(
   const loads: Record<keyof typeof servers, Load[]> = { ours: [], bare: [], nginx: [] };
   for (let round = -1; round < rounds; round++) {
     for (const name of ["ours", "bare", "nginx"] as const) {
-      const load = measureLoad(tools.wrk, `${servers[name].url}${path}`, round < 0 ? 1 : seconds);
+      const load = measureLoad(tools.wrk, servers[name], path, round < 0 ? 1 : seconds);
       if (round >= 0) loads[name].push(load);
     }
   }
   const perSecond = (name: keyof typeof servers): number => median(loads[name].map((load) => load.perSecond));
+  const cpu = (name: keyof typeof servers): number => median(loads[name].map((load) => load.cpuMicroseconds));
   const p99Ms = (name: keyof typeof servers): number => median(loads[name].map((load) => load.p99Ms));
   return {
     bytes: body.length,
     perSecond: { ours: perSecond("ours"), bare: perSecond("bare"), nginx: perSecond("nginx") },
+    cpuMicroseconds: { ours: cpu("ours"), bare: cpu("bare"), nginx: cpu("nginx") },
     ratioToBare: perSecond("ours") / perSecond("bare"),
     ratioToNginx: perSecond("ours") / perSecond("nginx"),
     p99Ms: { ours: p99Ms("ours"), bare: p99Ms("bare"), nginx: p99Ms("nginx") },
