@@ -22,7 +22,7 @@ import { readUpTo, systemErrorCode } from "../store/file-system.ts";
 import { MAX_SPOOL_MESSAGE_BYTES } from "./spool-message.ts";
 
 /** Folder within the spool for what is no message. */
-export const REJECTED_DIR = "rejected";
+const REJECTED_DIR = "rejected";
 
 /** Mode of a spool directory: closed to others; setgid, so that the daemon's group may read what root's hook writes. */
 export const SPOOL_DIR_MODE = 0o2750;
