@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { access, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { installedTool, type Tool } from "./install.ts";
+import { installedTool } from "./install.ts";
 import { type Finished, type RunOptions, run } from "./process.ts";
 
 /** The Nix releases that tests run against, oldest first. */
@@ -20,9 +20,8 @@ export type NixVersion = (typeof NIX_VERSIONS)[number];
 /** Settings written to nix.conf, by name. */
 export type NixSettings = Readonly<Record<string, string>>;
 
-/** A Nix with a private /nix, opened by {@link openNix}. */
+/** A Nix with a private /nix, opened by {@link openNix} or {@link openPrivateNix}. */
 export interface Nix {
-  readonly version: NixVersion;
   /** The folder that appears as /nix inside, as it is called outside: for looking into the store from a test. */
   readonly physical: string;
   /** The environment commands run with; programs of ours that call Nix need it too. */
@@ -51,6 +50,8 @@ export interface OpenNixOptions {
   readonly root: string;
   /** Further nix.conf settings, such as `post-build-hook`. */
   readonly settings?: NixSettings;
+  /** The machine's own /nix/store shows through, unregistered: for a Nix or a shell that lives there. Default false. */
+  readonly machineStore?: boolean;
 }
 
 /** The releases that can run here and now: fetched, and on a machine that allows mount namespaces. */
@@ -72,16 +73,21 @@ export async function openNix(version: NixVersion, options: OpenNixOptions): Pro
   const tool = await installedTool(`nix-${version}`);
   if (tool === undefined)
     throw new Error(`Nix ${version} is not here: node scripts/outside-tools/main.ts nix-${version}`);
-  const { root } = options;
-  for (const name of ["nix/store", "nix/var/nix", "mount", "conf", "home"]) {
+  return await openPrivateNix(tool.bin, options);
+}
+
+/** Opens the Nix whose commands are in the folder `bin` on a private store. */
+export async function openPrivateNix(bin: string, options: OpenNixOptions): Promise<Nix> {
+  const { root, machineStore = false } = options;
+  const folders = ["nix/store", "nix/var/nix", "mount", "conf", "home", ...(machineStore ? ["overlay"] : [])];
+  for (const name of folders) {
     await mkdir(join(root, name), { recursive: true });
   }
-  const env = environment(tool, root);
+  const env = environment(bin, root);
   const prefix = [join(import.meta.dirname, "private-nix.sh"), root] as const;
   const configure = (settings: NixSettings): Promise<void> => writeSettings(root, settings);
   await configure(options.settings ?? {});
   return {
-    version,
     physical: join(root, "nix"),
     env,
     prefix,
@@ -94,16 +100,16 @@ export async function openNix(version: NixVersion, options: OpenNixOptions): Pro
   };
 }
 
-function environment(tool: Tool, root: string): NodeJS.ProcessEnv {
+function environment(bin: string, root: string): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([key]) => !/^(NIX_|XDG_|IN_NIX_SHELL$)/.test(key));
   return {
     ...Object.fromEntries(inherited),
-    PATH: `${tool.bin}:${process.env.PATH ?? "/usr/bin:/bin"}`,
+    PATH: `${bin}:${process.env.PATH ?? "/usr/bin:/bin"}`,
     HOME: join(root, "home"),
     NIX_CONF_DIR: join(root, "conf"),
     NIX_USER_CONF_FILES: "",
     // A launcher's /proc/self/exe is the loader, so Nix must not look there for itself.
-    NIX_BIN_DIR: tool.bin,
+    NIX_BIN_DIR: bin,
   };
 }
 

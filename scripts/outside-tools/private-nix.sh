@@ -30,4 +30,9 @@ for entry in /* /.[!.]*; do
 done
 mkdir "$new/nix"
 mount --bind "$directory/nix" "$new/nix"
+if [ -d "$directory/overlay" ]; then
+  layers=lowerdir=/nix/store,upperdir=$directory/nix/store,workdir=$directory/overlay
+  mount -t overlay -o "$layers" overlay "$new/nix/store" 2>/dev/null ||
+    mount -t overlay -o "$layers,userxattr" overlay "$new/nix/store"
+fi
 exec chroot "$new" env -C "$PWD" "$@"

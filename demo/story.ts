@@ -1,0 +1,242 @@
+// The story: four builders, one of them broken into, and a user who trusts any three of them together but none alone.
+
+import { type Explanation, renderExplanation } from "trustix/src/policy/explain.ts";
+import { formatNarName } from "trustix/src/substitute/nar-name.ts";
+import { HERE, trustix } from "../e2e/node.ts";
+import {
+  BACKDOOR,
+  BUILDERS,
+  type BuilderName,
+  type Cast,
+  type CastBuilder,
+  type Installed,
+  PACKAGES,
+  type PackageName,
+  type TrustedCache,
+} from "./lib/cast.ts";
+import type { Stage } from "./lib/stage.ts";
+import { fetchNarInfo } from "./lib/user.ts";
+
+const HONEST: readonly BuilderName[] = ["alice", "bob", "dan"];
+
+/** Store paths and NAR hashes in a text, as people read them. */
+const short = (text: string): string =>
+  text
+    .replaceAll(/\b([0-9a-z]{4})[0-9a-z]{28}-/g, "$1…-")
+    .replaceAll(/\b([0-9a-z]{10})[0-9a-z]{42}\b/g, "$1…");
+
+const hashPartOf = (storePath: string): string => storePath.slice("/nix/store/".length).slice(0, 32);
+
+/** Whether somebody alone states something else than what was accepted. */
+function standsAlone({ accepted, label, votes }: Explanation, operator: string): boolean {
+  const others = votes.filter(({ labels }) => accepted && labels.some((each) => each !== label));
+  return others.length === 1 && others[0]?.operator === operator;
+}
+
+/** Tells it act by act. */
+export class Story {
+  readonly #stage: Stage;
+  readonly #cast: Cast;
+  readonly #paths = new Map<PackageName, string>();
+
+  constructor(stage: Stage, cast: Cast) {
+    this.#stage = stage;
+    this.#cast = cast;
+  }
+
+  /** The acts in their order. */
+  get acts(): readonly (() => Promise<void>)[] {
+    return [() => this.#publish(), () => this.#install(), () => this.#accuse(), () => this.#fallBack()];
+  }
+
+  /** After the last act: what there is to look at, in the folder that holds everything. */
+  inviteToExplore(directory: string): void {
+    const stage = this.#stage;
+    const { user, builders, suggestions } = this.#cast;
+    stage.act(5, "it is all still running");
+    const nodes = [...builders].map(([name, { url }]) => [name, `${url}/log/nix/`]);
+    stage.table(["NODE", "ADDRESS"], [...nodes, ["you", user.url]]);
+    const node = (name: string): string => `--config ${directory}/${name}/node/trustix.toml`;
+    const base = (name: PackageName): string => this.#path(name).slice("/nix/store/".length);
+    const commands: readonly (readonly [string, string])[] = [
+      ["what your node listens to", `npx trustix status ${node("you")}`],
+      ["who said what of clock-1.0", `npx trustix explain ${base("clock")} ${node("you")}`],
+      ["why hello-2.0 is refused", `curl -i ${user.url}/${hashPartOf(this.#path("hello2"))}.narinfo`],
+      ...suggestions,
+    ];
+    for (const [what, command] of commands) stage.block(`${stage.paint("dim", `# ${what}`)}\n${command}`);
+    stage.say("Ctrl-C stops everything and removes it.");
+  }
+
+  async #publish(): Promise<void> {
+    const stage = this.#stage;
+    stage.act(1, "four builders publish what they built");
+    stage.say(
+      `Alice, Bob, Chuck and Dan build the same packages, each on a machine of their own, and publish the
+      results in a log. What nobody knows: Chuck's machine was broken into. Its /bin/sh adds a line to every hello.`,
+    );
+    await this.#build(BUILDERS, ["words", "hello", "clock"]);
+    const [words, hello, clock] = [
+      await this.#outputs("words"),
+      await this.#outputs("hello"),
+      await this.#outputs("clock"),
+    ];
+    stage.table(
+      ["PACKAGE", ...BUILDERS.map((name) => name.toUpperCase())],
+      [
+        [PACKAGES.words, ...this.#cells(words)],
+        [PACKAGES.hello, ...this.#cells(hello)],
+        [PACKAGES.clock, ...this.#cells(clock)],
+      ],
+    );
+    stage.say(
+      `These are the outputs' hashes, as your node has read them in the four logs: every entry is under a
+      checkpoint that its builder has signed, and a log can only grow.`,
+    );
+    stage.check(new Set(words.values()).size === 1, "words-1.0 is the same everywhere");
+    stage.check(
+      HONEST.every((name) => hello.get(name) === hello.get("alice")) &&
+        hello.get("chuck") !== hello.get("alice"),
+      "hello-1.0 is another one at Chuck's, and at Chuck's alone",
+    );
+    stage.check(
+      new Set(clock.values()).size === 4,
+      "clock-1.0 is different everywhere: it writes down when it was built, which is nobody's fault",
+    );
+  }
+
+  async #install(): Promise<void> {
+    const stage = this.#stage;
+    stage.act(2, "you install hello");
+    stage.say(
+      `You trust none of them alone. Your node accepts what 3 of the 4 agree on, and it is the only binary cache
+      that your Nix knows. Your Nix is an unmodified one, and your store is empty.`,
+    );
+    const installed = await this.#cast.install("you", this.#userCache, "hello");
+    this.#show(installed);
+    stage.check(
+      installed.output.includes("Three builders") && !installed.output.includes(BACKDOOR),
+      "this is the hello that Alice, Bob and Dan agree on",
+    );
+    stage.check(!installed.isBuilt, "it was downloaded with what it depends on; nothing was built");
+  }
+
+  async #accuse(): Promise<void> {
+    const stage = this.#stage;
+    stage.act(3, "Chuck's hello is refused, and Chuck is named");
+    const path = this.#path("hello");
+    const { cacheUrl: url, cacheKey: publicKey } = this.#builder("chuck");
+    stage.say("Somebody else trusts Chuck's cache and its key, as most people trust one cache today:");
+    const victim = await this.#cast.install("victim", { url, publicKey }, "hello");
+    stage.command(`${short(path)}/bin/hello`, victim.output);
+    stage.check(victim.output.includes(BACKDOOR), "who trusts Chuck alone has the backdoor");
+    stage.say("\nYour node tells you who said what:");
+    const explanation = await this.#cast.user.explain(path);
+    const [verdict, votes] = renderExplanation(explanation, stage.paint).split("\n\n");
+    stage.command("trustix explain hello-1.0", short(`${verdict}\n\n${votes}`));
+    stage.check(standsAlone(explanation, "chuck"), "Chuck stands alone against the three who agree");
+    stage.say(
+      "\nChuck's claim is in his own log, under his signature. He cannot take it back, and anyone can check it:",
+    );
+    const claim = await this.#claimInLog("chuck", path);
+    stage.command(`trustix log show ${this.#builder("chuck").url}/log/nix/ --vkey …`, short(claim));
+    await this.#askForNar(path, (await this.#outputs("hello")).get("chuck") ?? "");
+  }
+
+  async #fallBack(): Promise<void> {
+    const stage = this.#stage;
+    stage.act(4, "only two honest builders are up");
+    await this.#builder("dan").node.stop();
+    stage.say(
+      "Dan's node is down when hello-2.0 comes out. Alice, Bob and Chuck build it: two agree, where you want three.",
+    );
+    await this.#build(["alice", "bob", "chuck"], ["hello2"]);
+    const { url } = this.#cast.user;
+    const path = this.#path("hello2");
+    const { status, reason = "" } = await fetchNarInfo(url, path);
+    stage.command(
+      `curl -i ${short(`${url}/${hashPartOf(path)}-`)}.narinfo`.replace("-.narinfo", ".narinfo"),
+      `HTTP ${status}\nTrustix-Reason: ${reason}`,
+    );
+    stage.check(
+      status === 404 && reason.startsWith("no-quorum;"),
+      "without a quorum there is no answer, and a reason",
+    );
+    stage.say("\nFor Nix that means: not in this cache. So it does what it always does then, and builds.");
+    const installed = await this.#cast.install("you", this.#userCache, "hello2");
+    this.#show(installed);
+    const outputs = await this.#outputs("hello2");
+    stage.check(installed.isBuilt && !installed.output.includes(BACKDOOR), "Nix has built hello-2.0 itself");
+    stage.check(
+      [outputs.get("alice"), outputs.get("bob")].every((hash) => hash === installed.narHash),
+      "your own build is the very output that Alice and Bob have published",
+    );
+    await this.#builder("dan").node.start();
+  }
+
+  /** Has packages built, and waits until the user's node has read of it. */
+  async #build(builders: readonly BuilderName[], packages: readonly PackageName[]): Promise<void> {
+    const paths = await this.#cast.build(builders, packages);
+    for (const [i, name] of packages.entries()) this.#paths.set(name, paths[i] as string);
+    const published = builders.map(async (name) => [name, await this.#builder(name).claims()] as const);
+    await this.#cast.user.follow(new Map(await Promise.all(published)));
+  }
+
+  /** NAR hashes by builder, as the user's node knows them. */
+  async #outputs(name: PackageName): Promise<ReadonlyMap<string, string>> {
+    const { statements } = await this.#cast.user.explain(this.#path(name));
+    const hashes = statements.flatMap(({ operators, narHash }) =>
+      operators.map((operator) => [operator, narHash?.slice("sha256:".length) ?? ""] as const),
+    );
+    return new Map(hashes);
+  }
+
+  /** Cells of the table: a hash that somebody else has too is green, one that nobody else has is red and marked. */
+  #cells(outputs: ReadonlyMap<string, string>): string[] {
+    const hashes = BUILDERS.map((name) => outputs.get(name) ?? "");
+    return hashes.map((hash) => {
+      const isShared = hashes.filter((other) => other === hash).length > 1;
+      return this.#stage.paint(isShared ? "green" : "red", `${hash.slice(0, 8)}${isShared ? "" : " ≠"}`);
+    });
+  }
+
+  #show({ log, storePath, output }: Installed): void {
+    const what = PACKAGES[this.#paths.entries().find(([, path]) => path === storePath)?.[0] ?? "hello"];
+    this.#stage.command(`${this.#cast.installer} …-${what}.drv`, short(log));
+    this.#stage.command(`${short(storePath)}/bin/hello`, output);
+  }
+
+  get #userCache(): TrustedCache {
+    const { url, publicKey } = this.#cast.user;
+    return { url, publicKey };
+  }
+
+  #builder(name: BuilderName): CastBuilder {
+    return this.#cast.builders.get(name) as CastBuilder;
+  }
+
+  #path(name: PackageName): string {
+    return this.#paths.get(name) as string;
+  }
+
+  /** A builder's entry on a path, read and verified from its log as anyone would. */
+  async #claimInLog(name: BuilderName, storePath: string): Promise<string> {
+    const { url, vkey } = this.#builder(name);
+    const shown = await trustix(HERE, ".", "log", "show", `${url}/log/nix/`, "--vkey", vkey);
+    const [, ...entries] = shown.stdout.trim().split("\n\n");
+    return entries.filter((entry) => entry.includes(storePath)).join("\n");
+  }
+
+  /** Asks the user's node for a NAR that it has not decided on, by a URL such as its own narinfos have. */
+  async #askForNar(storePath: string, narHash: string): Promise<void> {
+    const name = { hashPart: hashPartOf(storePath), narHash, file: "any", compression: "none" };
+    const url = `${this.#cast.user.url}/${formatNarName(name)}`;
+    const { status, headers } = await fetch(url, { method: "HEAD" });
+    const reason = headers.get("trustix-reason");
+    this.#stage.command(`curl -I ${short(url)}`, `HTTP ${status}\nTrustix-Reason: ${reason}`);
+    this.#stage.check(
+      status === 404,
+      "your node does not hand out Chuck's hello, not even when asked by its hash",
+    );
+  }
+}
