@@ -28,7 +28,7 @@ import {
   TILE_WIDTH,
   TreeBuilder,
 } from "@trustix/tlog";
-import { HttpClient } from "trustix/src/http/http-client.ts";
+import { openPeer } from "trustix/src/fetch/peer.ts";
 import type { LogSubscription } from "trustix/src/subscribe/options.ts";
 import { type Subject, Subscriptions } from "trustix/src/subscribe/subscriptions.ts";
 
@@ -119,16 +119,14 @@ async function main(): Promise<void> {
 
 /** Fetches the bundles by four and hashes the bytes: what no reader can do without. */
 async function bareDownload(address: string): Promise<number> {
-  using client = new HttpClient();
+  await using peer = openPeer(address);
   const start = performance.now();
   const indices = Array.from({ length: Math.ceil(claims / TILE_WIDTH) }, (_, i) => i).values();
   let bytes = 0;
   const run = async () => {
     for (const index of indices) {
       const width = Math.min(TILE_WIDTH, claims - index * TILE_WIDTH);
-      const { body } = await client.get(new URL(`${address}/${bundlePath({ index, width })}`), {
-        maxBytes: 1 << 25,
-      });
+      const body = (await peer.fetch(bundlePath({ index, width }), { maxBytes: 1 << 25 }))!;
       createHash("sha256").update(body).digest();
       bytes += body.length;
     }

@@ -2,15 +2,14 @@
 import { type CacheInfo, parseCacheInfo } from "@trustix/nix";
 import { createVerifier, MAX_NOTE_BYTES, openCheckpoint } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
-import { HttpClient } from "../http/http-client.ts";
+import { openPeer } from "../fetch/peer.ts";
+import { parsePeerAddress } from "../fetch/peer-address.ts";
 import {
   DESCRIPTION_PATH,
   MAX_DESCRIPTION_BYTES,
   type NodeDescription,
   parseDescription,
 } from "../http/node-description.ts";
-import { openPeer } from "../http/peer.ts";
-import { parsePeerAddress } from "../http/peer-address.ts";
 
 const MAX_CACHE_INFO_BYTES = 64 * 1024;
 
@@ -40,8 +39,8 @@ async function fetchSmall(
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<Uint8Array | undefined> {
-  using client = new HttpClient();
-  return await openPeer(address, client).fetch(path, { maxBytes, signal });
+  await using peer = openPeer(address);
+  return await peer.fetch(path, { maxBytes, signal });
 }
 
 /**

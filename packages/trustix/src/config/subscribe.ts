@@ -2,7 +2,7 @@
 import { parsePublicKey } from "@trustix/nix";
 import { createVerifier } from "@trustix/tlog";
 import * as z from "zod";
-import { parsePeerAddress } from "../http/peer-address.ts";
+import { parsePeerAddress } from "../fetch/peer-address.ts";
 import { checkedText, duration, name, path, size } from "./fields.ts";
 import type { PolicyProblem } from "./policy.ts";
 import { nearest } from "./suggest.ts";

@@ -1,12 +1,16 @@
-// A circuit breaker: who fails again and again is left alone for a while, longer each time, and then asked once.
+// A circuit breaker: who fails again and again is left alone for a while, longer each time, and then asked once, so that a
+// dead cache costs one request now and then and not its timeout for every question. A few lines of our own rather than a
+// library of resilience policies: timeouts, sharing and bounds are where the requests are made, and this is all that is left.
 
 /** When a breaker opens and closes. */
 export interface BreakerOptions {
-  /** Monotonic milliseconds. */
+  /** Milliseconds. */
   readonly now: () => number;
+  /** From 0 up to 1: many nodes should not try again at the same moment. Default: always 0.5. */
+  readonly random?: () => number;
   /** Failures in a row after which it opens. Default 3. */
   readonly threshold?: number;
-  /** How long it stays open at first. Default 1,000 ms; doubles with each further failure. */
+  /** How long it stays open at first, give or take a fifth. Default 1,000 ms; doubles with each further failure. */
   readonly minOpenMs?: number;
   /** Default 60,000 ms. */
   readonly maxOpenMs?: number;
@@ -15,6 +19,7 @@ export interface BreakerOptions {
 /** Counts failures of one remote. */
 export class Breaker {
   readonly #now: () => number;
+  readonly #random: () => number;
   readonly #threshold: number;
   readonly #minOpenMs: number;
   readonly #maxOpenMs: number;
@@ -23,6 +28,7 @@ export class Breaker {
 
   constructor(options: BreakerOptions) {
     this.#now = options.now;
+    this.#random = options.random ?? (() => 0.5);
     this.#threshold = options.threshold ?? 3;
     this.#minOpenMs = options.minOpenMs ?? 1_000;
     this.#maxOpenMs = options.maxOpenMs ?? 60_000;
@@ -31,6 +37,11 @@ export class Breaker {
   /** Failures since the last success. */
   get failures(): number {
     return this.#failures;
+  }
+
+  /** Until when the remote is left alone; undefined while the breaker is closed. */
+  get openUntilMs(): number | undefined {
+    return this.#failures < this.#threshold ? undefined : this.#openUntilMs;
   }
 
   /** Whether the remote may be asked now. An open breaker whose time is up lets one through, to try. */
@@ -52,6 +63,7 @@ export class Breaker {
   }
 
   #openMs(): number {
-    return Math.min(this.#maxOpenMs, this.#minOpenMs * 2 ** (this.#failures - this.#threshold));
+    const times = this.#failures - this.#threshold;
+    return Math.min(this.#maxOpenMs, this.#minOpenMs * 2 ** times) * (0.8 + 0.4 * this.#random());
   }
 }

@@ -1,4 +1,5 @@
 // A directory as a remote: `file:///var/cache/nix`. The directory is the operator's own, its contents may not be.
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import { Readable } from "node:stream";
@@ -35,7 +36,8 @@ export class FileRemote implements Remote {
   async get(url: URL, { signal, offset = 0 }: RemoteRequest): Promise<RemoteResponse> {
     let file: FileHandle;
     try {
-      file = await open(this.#pathOf(url));
+      // Not blocking, so that a FIFO in the place of a file cannot hold us up.
+      file = await open(this.#pathOf(url), constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code;
       if (code === "ENOENT" || code === "ENOTDIR") return NOT_FOUND;

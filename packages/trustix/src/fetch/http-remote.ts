@@ -32,7 +32,7 @@ export interface HttpRemoteOptions {
   readonly credentials?: Credentials | undefined;
   /** Default 64. */
   readonly maxConnections?: number;
-  /** From the request to the last of the answer's headers, in milliseconds; default 10,000. */
+  /** From the connection's begin to the last of the answer's headers, in milliseconds; default 10,000. */
   readonly headersTimeoutMs?: number;
   /** Default 5. */
   readonly maxRedirects?: number;
@@ -91,7 +91,7 @@ export class HttpRemote implements Remote {
     }
   }
 
-  #start(url: URL, { signal, offset = 0 }: RemoteRequest): ClientRequest {
+  #start(url: URL, { signal, offset = 0, acceptGzip = false }: RemoteRequest): ClientRequest {
     const admitted = admitOrigin(this.root, this.#foreign, url);
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const isPrivate = admitted === "if-public" && isIP(host) !== 0 && !this.#isPublic(host);
@@ -109,7 +109,7 @@ export class HttpRemote implements Remote {
       signal,
       maxHeaderSize: MAX_HEADER_BYTES,
       headers: {
-        "accept-encoding": "identity",
+        "accept-encoding": acceptGzip ? "gzip" : "identity",
         ...(userAgent === undefined ? {} : { "user-agent": userAgent }),
         ...(offset > 0 ? { range: `bytes=${offset}-` } : {}),
       },
@@ -123,13 +123,17 @@ export class HttpRemote implements Remote {
   #answerOf(request: ClientRequest, url: URL): Promise<IncomingMessage> {
     const timeoutMs = this.#options.headersTimeoutMs ?? 10_000;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        request.destroy(Object.assign(new Error(`no answer in ${timeoutMs} ms`), { code: "ETIMEDOUT" }));
-      }, timeoutMs);
+      let timer: NodeJS.Timeout | undefined;
+      // Not before: a wait for one of our own connections says nothing about the other side.
+      request.once("socket", () => {
+        timer = setTimeout(() => {
+          request.destroy(unreachable(url, `no answer within ${timeoutMs} ms`));
+        }, timeoutMs);
+      });
       // Stays: an error after the headers is the body's to report, and would be uncaught here.
       request.on("error", (cause) => {
         clearTimeout(timer);
-        reject(unreachable(url, reasonOf(cause), cause));
+        reject(cause instanceof TrustixError ? cause : unreachable(url, reasonOf(cause), cause));
       });
       request.once("response", (response) => {
         clearTimeout(timer);

@@ -10,6 +10,8 @@ export interface RemoteRequest {
   readonly signal: AbortSignal;
   /** First byte wanted; the answer is 206 when the remote can do that, and else 200 from the beginning. Default 0. */
   readonly offset?: number;
+  /** Whether the body may come as gzip; its `content-encoding` says so. Default false. */
+  readonly acceptGzip?: boolean;
 }
 
 /** An answer, its body still to be read. Read it to the end or destroy it. */

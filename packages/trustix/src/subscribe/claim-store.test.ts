@@ -46,6 +46,30 @@ function expected(claims: readonly [number, number][], key: number): { index: nu
 }
 
 describe("ClaimStore", () => {
+  it("finds paths by their name, and all versions of it", async () => {
+    const names = ["hello-2.12.1", "hello-2.13-doc", "hello-world", "othello-1", "hello", "x'%_"];
+    const paths = names.map((name, i) => `/nix/store/${String(i).padStart(32, "0")}-${name}`);
+    const statements = [...paths.map((each) => `1;${each};sha256:x;1;${paths[0]}`), "raw;hello-2.12.1"];
+    await using store = await ClaimStore.open(path);
+    const { id } = await store.log(identity(0));
+    const claims = statements.map((statement, i) => ({ key: keyOf(i), index: i, statement }));
+    const nextIndex = claims.length;
+    await store.append(id, {
+      startIndex: 0,
+      nextIndex,
+      unreadable: 0,
+      seenAtMs: 0,
+      parts: [packClaims(claims)],
+    });
+    const found = (name: string, limit = 9) =>
+      store.named("/nix/store", name, limit).map((each) => names[statements.indexOf(each)]);
+    expect(found("hello").sort()).toEqual(["hello", "hello-2.12.1", "hello-2.13-doc"]);
+    expect(found("hello", 2)).toHaveLength(2);
+    expect(found("hello-2.12.1")).toEqual(["hello-2.12.1"]);
+    expect(found("x'%_")).toEqual(["x'%_"]);
+    expect(found("hell")).toEqual([]);
+  });
+
   it("says the same however the claims came in batches, and after reopening", async () => {
     const claims = fc.array(fc.tuple(fc.nat(4), fc.nat(11)), { maxLength: 80 });
     await fc.assert(
@@ -65,6 +89,7 @@ describe("ClaimStore", () => {
           }
           await store[Symbol.asyncDispose]();
           store = await ClaimStore.open(path);
+          let total = 0;
           for (const [n, all] of logs.entries()) {
             const state = await store.log(identity(n));
             expect(state).toMatchObject({ id: ids[n], nextIndex: all.length });
@@ -75,7 +100,11 @@ describe("ClaimStore", () => {
               count += found.length;
             }
             expect(state.claims).toBe(count);
+            total += count;
           }
+          const paged = [...store.pages(2)].flat();
+          expect(new Set(paged.map(({ log, index }) => `${log} ${index}`)).size).toBe(paged.length);
+          expect(paged).toHaveLength(total);
           await store[Symbol.asyncDispose]();
         },
       ),

@@ -19,7 +19,6 @@ import {
   signNote,
 } from "@trustix/tlog";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { HttpClient } from "../http/http-client.ts";
 import { verifyEvidence } from "./evidence.ts";
 import type { LogStatus } from "./log-mirror.ts";
 import { Subscriptions, type SubscriptionsOptions } from "./subscriptions.ts";
@@ -33,11 +32,9 @@ import {
   until,
 } from "./test-log.test.util.ts";
 
-const limits = {
-  connectTimeoutMs: 200,
+const peerLimits = {
   headersTimeoutMs: 200,
-  rateWindowMs: 150,
-  minWindowBytes: 512,
+  pace: { idleMs: 150, minBytesPerSecond: 3400, windowMs: 150 },
   totalTimeoutMs: 2000,
   maxRedirects: 3,
 };
@@ -61,7 +58,6 @@ afterEach(() => stack.disposeAsync());
 
 /** Follows the good logs and `eve`. */
 async function follow(log: TestLog, address: string): Promise<Subscriptions> {
-  const client = stack.use(new HttpClient(limits));
   const options: SubscriptionsOptions = {
     directory: join(root, "state"),
     logs: [
@@ -70,7 +66,7 @@ async function follow(log: TestLog, address: string): Promise<Subscriptions> {
     ],
     mirrorLimits,
   };
-  return stack.use(await Subscriptions.open(options, { client }));
+  return stack.use(await Subscriptions.open(options, { peerLimits }));
 }
 
 function statusOf(subscriptions: Subscriptions, name: string): LogStatus {
@@ -315,7 +311,6 @@ describe("beside two good logs, a log that", () => {
   it("never has anything new", async () => {
     const log = await evil();
     const server = stack.use(await TestServer.start(log.files));
-    const client = stack.use(new HttpClient(limits));
     const subscriptions = stack.use(
       await Subscriptions.open(
         {
@@ -326,7 +321,7 @@ describe("beside two good logs, a log that", () => {
           ],
           mirrorLimits: { ...mirrorLimits, staleMs: 100 },
         },
-        { client },
+        { peerLimits },
       ),
     );
     await until(() => statusOf(subscriptions, "eve").health === "stale");
@@ -365,7 +360,6 @@ describe("beside two good logs, a log that", () => {
     const old = log.files.get("checkpoint")!;
     await log.append(sampleEntries(300, 300, 1));
     const server = stack.use(await TestServer.start(log.files));
-    const client = stack.use(new HttpClient(limits));
     const subscriptions = stack.use(
       await Subscriptions.open(
         {
@@ -373,7 +367,7 @@ describe("beside two good logs, a log that", () => {
           logs: [log.subscription("eve", server.address)],
           mirrorLimits: { ...mirrorLimits, rollbackGraceMs: 60_000 },
         },
-        { client },
+        { peerLimits },
       ),
     );
     await until(() => statusOf(subscriptions, "eve").health === "ok");
@@ -393,7 +387,6 @@ describe("beside two good logs, a log that", () => {
   it("brings more than it may", async () => {
     const log = await evil(2000);
     const server = stack.use(await TestServer.start(log.files));
-    const client = stack.use(new HttpClient(limits));
     const subscriptions = stack.use(
       await Subscriptions.open(
         {
@@ -404,7 +397,7 @@ describe("beside two good logs, a log that", () => {
           ],
           mirrorLimits: { ...mirrorLimits, maxStatementBytes: 150_000, maxRoundEntries: 256 },
         },
-        { client },
+        { peerLimits },
       ),
     );
     await until(() => statusOf(subscriptions, "eve").health === "full");

@@ -27,7 +27,7 @@ import {
   verifyGrowth,
 } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
-import type { Peer } from "../http/peer.ts";
+import type { Peer } from "../fetch/peer.ts";
 import type { DurableFiles } from "../store/durable-files.ts";
 import type { Answer } from "../votes/vote.ts";
 import { ClaimBatches } from "./claim-batches.ts";

@@ -15,8 +15,7 @@ import {
 } from "@trustix/nix";
 import { encodeUtf8 } from "@trustix/tlog";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { HttpClient } from "../http/http-client.ts";
-import { openPeer } from "../http/peer.ts";
+import { openPeer } from "../fetch/peer.ts";
 import type { Answer } from "../votes/vote.ts";
 import { type CacheLimits, defaultCacheLimits } from "./options.ts";
 import { SignedCache } from "./signed-cache.ts";
@@ -36,7 +35,6 @@ beforeEach(async () => {
 afterEach(() => stack.disposeAsync());
 
 async function open(limits: Partial<CacheLimits> = {}, address = server.address): Promise<SignedCache> {
-  const client = stack.use(new HttpClient({ connectTimeoutMs: 300 }));
   const subscription = {
     name: "cache",
     operator: "carol",
@@ -44,7 +42,7 @@ async function open(limits: Partial<CacheLimits> = {}, address = server.address)
     keys: [formatPublicKey(signer.publicKey)],
   };
   const cache = await SignedCache.open(subscription, {
-    peer: openPeer(address, client),
+    peer: stack.use(openPeer(address)),
     limits: { ...defaultCacheLimits, timeoutMs: 500, ...limits },
     storeDir: "/nix/store",
     now: () => now,

@@ -15,10 +15,10 @@ import {
   type Verifier,
 } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
+import { Breaker } from "../fetch/breaker.ts";
+import type { Peer } from "../fetch/peer.ts";
 import { ByteCache } from "../http/byte-cache.ts";
-import type { Peer } from "../http/peer.ts";
 import type { Answer } from "../votes/vote.ts";
-import { CircuitBreaker } from "./circuit-breaker.ts";
 import type { CacheLimits, CacheSubscription } from "./options.ts";
 
 /** What a signed cache works with. */
@@ -58,7 +58,7 @@ export class SignedCache {
   readonly subscription: CacheSubscription;
   readonly #deps: SignedCacheDeps;
   readonly #verifiers: readonly Verifier[];
-  readonly #breaker: CircuitBreaker;
+  readonly #breaker: Breaker;
   readonly #remembered: ByteCache<Remembered>;
   /** Questions under way: whoever asks the same waits for the same answer. */
   readonly #pending = new Map<string, Promise<Answer>>();
@@ -76,7 +76,8 @@ export class SignedCache {
     this.subscription = subscription;
     this.#deps = deps;
     this.#verifiers = verifiers;
-    this.#breaker = new CircuitBreaker({ ...deps.limits, now: deps.now, random: deps.random });
+    const { failuresToOpen: threshold, openMs: minOpenMs, maxOpenMs } = deps.limits;
+    this.#breaker = new Breaker({ threshold, minOpenMs, maxOpenMs, now: deps.now, random: deps.random });
     this.#remembered = new ByteCache(deps.limits.memoryBytes);
   }
 
@@ -149,14 +150,14 @@ export class SignedCache {
         signal: AbortSignal.any([timeout, this.#stop.signal]),
       });
     } catch (error) {
-      this.#breaker.failed();
+      this.#breaker.fail();
       return this.#fail(
         timeout.aborted ? `no answer within ${limits.timeoutMs} ms` : messageOf(error),
         error,
       );
     }
     // Whatever it is, the cache is there and answers.
-    this.#breaker.succeeded();
+    this.#breaker.succeed();
     this.#lastGoodAtMs = now();
     let answer: Answer;
     try {

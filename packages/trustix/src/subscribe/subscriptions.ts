@@ -15,8 +15,7 @@ import {
 } from "@trustix/nix";
 import { encodeUtf8, equalBytes, formatTlogProof, parseNote } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
-import { HttpClient } from "../http/http-client.ts";
-import { openPeer } from "../http/peer.ts";
+import { openPeer, type Peer, type PeerLimits } from "../fetch/peer.ts";
 import { DurableFiles } from "../store/durable-files.ts";
 import { type FileSystem, nodeFileSystem } from "../store/file-system.ts";
 import type { Answer, SubscriptionAnswer } from "../votes/vote.ts";
@@ -61,8 +60,8 @@ export interface SubscriptionsOptions {
 
 /** What the outside world is, for tests to replace. */
 export interface SubscriptionsDeps {
-  /** Makes all requests. Default: one with the default bounds, closed with the subscriptions. */
-  readonly client?: HttpClient;
+  /** Bounds of each request. Default: {@link openPeer}'s. */
+  readonly peerLimits?: Partial<PeerLimits>;
   readonly fs?: FileSystem;
   /** Milliseconds since 1970. Default `Date.now`. */
   readonly now?: () => number;
@@ -84,7 +83,7 @@ export class Subscriptions implements AsyncDisposable {
   readonly #logs: readonly LogMirror[];
   readonly #caches: readonly SignedCache[];
   readonly #storeDir: string;
-  readonly #ownClient: HttpClient | undefined;
+  readonly #peers: readonly Peer[];
   readonly #stop = new AbortController();
   readonly #loops: Promise<unknown>;
 
@@ -93,13 +92,13 @@ export class Subscriptions implements AsyncDisposable {
     logs: readonly LogMirror[],
     caches: readonly SignedCache[],
     storeDir: string,
-    ownClient: HttpClient | undefined,
+    peers: readonly Peer[],
   ) {
     this.#store = store;
     this.#logs = logs;
     this.#caches = caches;
     this.#storeDir = storeDir;
-    this.#ownClient = ownClient;
+    this.#peers = peers;
     this.#loops = Promise.all(logs.map((log) => log.run(this.#stop.signal)));
   }
 
@@ -118,8 +117,12 @@ export class Subscriptions implements AsyncDisposable {
       if (error.code !== "EEXIST")
         throw new TrustixError("STORAGE_FAILED", `cannot make ${directory}`, { cause: error });
     });
-    const client = deps.client ?? new HttpClient();
-    const ownClient = deps.client === undefined ? client : undefined;
+    const peers: Peer[] = [];
+    const open = (address: string): Peer => {
+      const peer = openPeer(address, deps.peerLimits);
+      peers.push(peer);
+      return peer;
+    };
     const store = await ClaimStore.open(join(directory, "claims.db"));
     try {
       const common = { storeDir, now, random };
@@ -133,19 +136,17 @@ export class Subscriptions implements AsyncDisposable {
       };
       const mirrors = [];
       for (const log of logs) {
-        mirrors.push(await LogMirror.open(log, { ...mirrorDeps, peer: openPeer(log.address, client) }));
+        mirrors.push(await LogMirror.open(log, { ...mirrorDeps, peer: open(log.address) }));
       }
       const limits = { ...defaultCacheLimits, ...options.cacheLimits };
       const signed = [];
       for (const cache of caches) {
-        signed.push(
-          await SignedCache.open(cache, { ...common, limits, peer: openPeer(cache.address, client) }),
-        );
+        signed.push(await SignedCache.open(cache, { ...common, limits, peer: open(cache.address) }));
       }
-      return new Subscriptions(store, mirrors, signed, storeDir, ownClient);
+      return new Subscriptions(store, mirrors, signed, storeDir, peers);
     } catch (error) {
       await store[Symbol.asyncDispose]();
-      ownClient?.[Symbol.dispose]();
+      await disposeAll(peers);
       throw error;
     }
   }
@@ -252,7 +253,7 @@ export class Subscriptions implements AsyncDisposable {
     this.#stop.abort(new TrustixError("CLOSED", "the node is stopping"));
     await Promise.all([this.#loops, ...this.#caches.map((cache) => cache.close())]);
     await this.#store[Symbol.asyncDispose]();
-    this.#ownClient?.[Symbol.dispose]();
+    await disposeAll(this.#peers);
   }
 
   #stored(subject: Subject): StoredClaim[] {
@@ -271,6 +272,10 @@ export class Subscriptions implements AsyncDisposable {
 }
 
 const defaultSleep: Sleep = (durationMs, signal) => setTimeout(durationMs, undefined, { signal });
+
+async function disposeAll(peers: readonly Peer[]): Promise<void> {
+  await Promise.all(peers.map((peer) => peer[Symbol.asyncDispose]()));
+}
 
 function answerOf(
   { operator, name }: { readonly operator: string; readonly name: string },

@@ -3,11 +3,11 @@
 import { createHash } from "node:crypto";
 import { encodeNix32 } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
+import { type PaceLimits, paced } from "../fetch/pace.ts";
 import type { RemoteResponse } from "../fetch/remote.ts";
 import { misbehaved, unreachable } from "../fetch/remote.ts";
 import { isResumable } from "./nar-name.ts";
 import { type CreateNarVerifier, type ExpectedNar, narMismatch } from "./nar-verifier.ts";
-import { type PaceLimits, paced } from "./pace.ts";
 import { maxFileSize, type Source } from "./source-search.ts";
 
 /** What a download needs. */

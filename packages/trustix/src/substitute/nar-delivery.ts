@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { TrustixError } from "../errors.ts";
+import type { PaceLimits } from "../fetch/pace.ts";
 import { ByteCache } from "../http/byte-cache.ts";
 import {
   type ByteRange,
@@ -19,7 +20,6 @@ import { type Refusal, refusal, type SubstituterEvent } from "./events.ts";
 import { Gate } from "./gate.ts";
 import { fileOf, isResumable, type NarName } from "./nar-name.ts";
 import type { CreateNarVerifier, ExpectedNar } from "./nar-verifier.ts";
-import type { PaceLimits } from "./pace.ts";
 import type { Source, SourceSearch } from "./source-search.ts";
 
 /** What the delivery needs. */

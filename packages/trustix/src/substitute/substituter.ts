@@ -19,6 +19,7 @@ import {
   type Signer,
   type Verifier,
 } from "@trustix/nix";
+import type { PaceLimits } from "../fetch/pace.ts";
 import type { Remote } from "../fetch/remote.ts";
 import { ByteCache } from "../http/byte-cache.ts";
 import type { Route } from "../http/public-server.ts";
@@ -28,7 +29,6 @@ import { type Refusal, reasonHeader, refusal, type SubstituterEvent } from "./ev
 import { NarDelivery } from "./nar-delivery.ts";
 import { formatNarName, type NarName, narHashText, parseNarName } from "./nar-name.ts";
 import { type CreateNarVerifier, narVerifiers } from "./nar-verifier.ts";
-import type { PaceLimits } from "./pace.ts";
 import { type Accepts, type Source, SourceSearch } from "./source-search.ts";
 import { Upstream, type UpstreamStatus } from "./upstream.ts";
 import { XzPool } from "./xz-pool.ts";

@@ -1,7 +1,7 @@
 // Reads a body that must keep coming. Only time spent waiting for the other side counts: a slow client of ours does not
 // make its cache look slow.
 import type { Readable } from "node:stream";
-import { unreachable } from "../fetch/remote.ts";
+import { unreachable } from "./remote.ts";
 
 /** How slow a body may be. */
 export interface PaceLimits {
