@@ -1,18 +1,21 @@
-// The guide "Run a builder" and the README's five minutes, word for word: every `sh` block is run, one after the other, in
+// The guides "Run a builder" and "Use it as a substituter", and the README's five minutes, word for word: every `sh` block is run, one after the other, in
 // one shell, so that the pages cannot rot. Only the port is another, and what installs the program is left out: the tests
 // run on its sources.
 
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type ParsedNarInfo, parseNarInfo } from "@trustix/nix";
+import { type RunningBuilder, startBuilder } from "trustix/src/daemon/nodes.test.util.ts";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { listNixVersions, type Nix, openNix } from "../scripts/outside-tools/nix.ts";
 
 const version = (await listNixVersions()).at(-1);
 const README = join(import.meta.dirname, "../README.md");
 const GUIDE = join(import.meta.dirname, "../docs/guides/run-a-builder.md");
+const USER_GUIDE = join(import.meta.dirname, "../docs/guides/use-as-substituter.md");
 const MAIN = join(import.meta.dirname, "../packages/trustix/src/cli/main.ts");
 
 let root: string;
@@ -107,3 +110,74 @@ it.skipIf(version === undefined)(
     expect(said).toMatch(/^verified +all 1 entries/m);
   },
 );
+
+/** Builds what a guide builds, with a Nix of its own, and leaves it in a cache. */
+async function buildElsewhere(expression: string, cache: string): Promise<ParsedNarInfo> {
+  const builder = await openNix(version!, { root: join(root, "builder") });
+  const ok = async (command: string, ...args: readonly string[]): Promise<string> => {
+    const { status, stdout, stderr } = await builder.run(command, args);
+    expect(status, stderr).toBe(0);
+    return stdout.trim();
+  };
+  const path = await ok("nix-build", "--no-out-link", "-E", expression);
+  await ok("nix", "copy", "--to", `file://${cache}`, path);
+  await ok("chmod", "-R", "u+w", "/nix/store");
+  const [narInfo = ""] = (await readdir(cache)).filter((name) => name.endsWith(".narinfo"));
+  return parseNarInfo(await readFile(join(cache, narInfo)));
+}
+
+it.skipIf(version === undefined)("every command of the user's guide works as it is written", async () => {
+  const [install, ...blocks] = await blocksOf(USER_GUIDE);
+  expect(install).toBe("npm ci\nnpm run build -w trustix\n");
+  const [, expression] = /^nix-build -E '(.*)'$/m.exec(blocks.join("")) as unknown as [string, string];
+  const cache = join(root, "cache");
+  const built = await buildElsewhere(expression, cache);
+  const other = { ...built, narHash: { ...built.narHash, bytes: built.narHash.bytes.toReversed() } };
+  await using stack = new AsyncDisposableStack();
+  const builders: RunningBuilder[] = [];
+  for (const [name, facts] of [
+    ["alice", built],
+    ["bob", built],
+    ["carol", other],
+  ] as const) {
+    builders.push(stack.use(await startBuilder(join(root, "builders"), name, [{ facts }])));
+  }
+  nix = await openNix(version!, { root: join(root, "nix") });
+  const said = await runBlocks(
+    nix,
+    blocks.map((text) => {
+      let block = text;
+      for (const { name, url, vkey } of builders) {
+        block = block
+          .replaceAll(`https://${name}.example.org`, url)
+          .replaceAll(`${name.toUpperCase()}_VKEY`, vkey);
+      }
+      return (
+        block
+          // What is printed is what nix.conf needs.
+          .replace(
+            /^(npx trustix init .*)$/m,
+            `$1 > init.out\nexport NIX_CONFIG="$(grep -E '^ {7}[a-z-]+ = ' init.out)"`,
+          )
+          // The builders of this test have no caches of their own.
+          .replace(
+            "npx trustix config check\n",
+            `printf '[[upstream]]\\nname = "files"\\nurl = "file://${cache}"\\n' >> $TRUSTIX_CONFIG\n$&`,
+          )
+          .replace(
+            "npx trustix status\n",
+            `until npx trustix status --json | grep -q '\\("health":"ok".*\\)\\{3\\}'; do sleep 0.1; done\n$&`,
+          )
+      );
+    }),
+  );
+  expect(said).toContain("accepted A");
+  expect(said).toMatch(/carol +B/);
+  expect(said).toMatch(/^confirmed +1 +100\.0 %/m);
+  expect(said).toMatch(/trustix-reason: no-votes; /i);
+  expect(said).toContain("1 paths: 1 accepted before, 0 after");
+  // Nix did not build it: it has our signature.
+  const query = await nix.run("nix", ["path-info", "--sigs", built.storePath]);
+  expect(query.stdout).toMatch(/-trustix-1:/);
+  expect(query.stdout).not.toContain("ultimate");
+});

@@ -64,7 +64,7 @@ export const NODE = '[node]\nstate-dir = "state"\nlisten = ["127.0.0.1:0"]\n';
 export async function startBuilder(
   root: string,
   name: string,
-  built: readonly Sample[],
+  built: readonly Pick<Sample, "facts">[],
 ): Promise<RunningBuilder> {
   const directory = join(root, name);
   const origin = `${name}.test/nix`;
