@@ -22,7 +22,7 @@ async function remove(directory: string): Promise<void> {
 async function openCast(stage: Stage, options: CastOptions, synthetic: boolean): Promise<Cast> {
   const found = synthetic
     ? { reason: "--synthetic says so" }
-    : await findNix(() => stage.note("Fetching Nix from Debian packages, this once."));
+    : await findNix(options.signal, () => stage.note("Fetching Nix from Debian packages, this once."));
   if ("reason" in found) {
     stage.warn(
       `Nothing is really built here: ${found.reason}. The packages are made up; the nodes and logs are real.`,

@@ -52,19 +52,21 @@ export class Story {
   /** After the last act: what there is to look at, in the folder that holds everything. */
   inviteToExplore(directory: string): void {
     const stage = this.#stage;
-    const { user, builders, suggestions } = this.#cast;
+    const { user, suggestions } = this.#cast;
     stage.act(5, "it is all still running");
-    const nodes = [...builders].map(([name, { url }]) => [name, `${url}/log/nix/`]);
+    const nodes = BUILDERS.map((name) => [name, `${this.#builder(name).url}/log/nix/`]);
     stage.table(["NODE", "ADDRESS"], [...nodes, ["you", user.url]]);
-    const node = (name: string): string => `--config ${directory}/${name}/node/trustix.toml`;
-    const base = (name: PackageName): string => this.#path(name).slice("/nix/store/".length);
+    const clock = this.#path("clock").slice("/nix/store/".length);
     const commands: readonly (readonly [string, string])[] = [
-      ["what your node listens to", `npx trustix status ${node("you")}`],
-      ["who said what of clock-1.0", `npx trustix explain ${base("clock")} ${node("you")}`],
-      ["why hello-2.0 is refused", `curl -i ${user.url}/${hashPartOf(this.#path("hello2"))}.narinfo`],
+      ["talk to your node", `export TRUSTIX_CONFIG=${directory}/you/node/trustix.toml`],
+      ["what it listens to", "npx trustix status"],
+      ["who said what", `npx trustix explain ${clock}`],
+      ["why there is no hello-2.0", `curl -i ${user.url}/${hashPartOf(this.#path("hello2"))}.narinfo`],
       ...suggestions,
     ];
-    for (const [what, command] of commands) stage.block(`${stage.paint("dim", `# ${what}`)}\n${command}`);
+    stage.block(
+      commands.map(([what, command]) => `${stage.paint("dim", `# ${what}`)}\n${command}`).join("\n"),
+    );
     stage.say("Ctrl-C stops everything and removes it.");
   }
 

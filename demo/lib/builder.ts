@@ -1,9 +1,9 @@
 // A builder, set up as its guide says: a Nix with the post-build hook, and a node that publishes what is built and serves
 // the store.
 
-import { dirname } from "node:path";
-import { eventually, trustixJson } from "../../e2e/node.ts";
+import { eventually } from "../../e2e/node.ts";
 import type { Nix } from "../../scripts/outside-tools/nix.ts";
+import { runJson } from "./command-line.ts";
 import { freePort, NodeProcess } from "./node-process.ts";
 
 /** Who a builder is. */
@@ -49,11 +49,16 @@ export class Builder implements AsyncDisposable {
   static async open(name: string, home: string, nix: Nix): Promise<Builder> {
     const address = `127.0.0.1:${await freePort()}`;
     const init = ["init", home, "--origin", `${name}.example.org`, "--listen", address, "--cache"];
-    const { vkeys, cachePublicKey: cacheKey } = (await trustixJson(nix, dirname(home), ...init)) as {
+    const {
+      config,
+      vkeys,
+      cachePublicKey: cacheKey,
+    } = (await runJson(...init)) as {
+      config: string;
       vkeys: { nix: string };
       cachePublicKey: string;
     };
-    const { nixConf } = (await trustixJson(nix, home, "hook", "install")) as { nixConf: string };
+    const { nixConf } = (await runJson("hook", "install", "--config", config)) as { nixConf: string };
     const [setting, hook] = nixConf.split(" = ") as [string, string];
     await nix.configure({ [setting]: hook });
     const node = new NodeProcess(home, nix);

@@ -25,7 +25,7 @@ const ENVIRONMENT = ["PATH", "HOME", "NIX_CONF_DIR", "NIX_USER_CONF_FILES", "NIX
 
 /** Opens the builders' machines and nodes, and the user's node with a 3-of-4 policy. */
 export async function openNixCast(found: FoundNix, options: CastOptions): Promise<Cast> {
-  const { directory, stack } = options;
+  const { directory, stack, signal } = options;
   const builders = new Map<BuilderName, Builder>();
   await all(
     BUILDERS.map(async (name) => {
@@ -33,10 +33,12 @@ export async function openNixCast(found: FoundNix, options: CastOptions): Promis
       const nix = await found.open({ root: home });
       const machine = name === "chuck" ? await compromise(nix, join(home, "intruder")) : nix;
       await writeRunScript(join(home, "run"), machine);
+      signal.throwIfAborted();
       builders.set(name, stack.use(await Builder.open(name, join(home, "node"), machine)));
     }),
   );
   const peers = BUILDERS.map((name) => builders.get(name) as Builder);
+  signal.throwIfAborted();
   const user = stack.use(await User.open(join(directory, "you/node"), { peers, threshold: 3 }));
   return new NixCast(found, options, builders, user);
 }
@@ -77,8 +79,14 @@ class NixCast implements Cast {
   get suggestions(): Cast["suggestions"] {
     const { directory } = this.#options;
     return [
-      ["let Dan build it, too", `${directory}/dan/run nix-build --no-out-link demo/packages.nix -A hello2`],
-      ["run your hello", `${directory}/you/run sh -c '/nix/store/*-hello-2.0/bin/hello'`],
+      [
+        "let Dan build it, too, and ask again",
+        `${directory}/dan/run nix-build --no-out-link demo/packages.nix -A hello2`,
+      ],
+      [
+        "how much of what you have is confirmed",
+        `${directory}/you/run npx trustix check-closure /nix/store/*-hello-1.0`,
+      ],
     ];
   }
 
