@@ -12,7 +12,7 @@ import { openSandbox } from "../policy/sandbox.ts";
 import { formatEvidence } from "../subscribe/evidence.ts";
 import type { CacheSubscription, LogSubscription } from "../subscribe/options.ts";
 import { type SubscriptionStatus, Subscriptions } from "../subscribe/subscriptions.ts";
-import { countVotes, type Vote } from "../votes/vote.ts";
+import { countVotes, type SubscriptionAnswer, type Vote } from "../votes/vote.ts";
 
 /** The state of a subscription, and how its word fared in the decisions since the start. */
 export type ListenedStatus = SubscriptionStatus & {
@@ -147,18 +147,22 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
   }
 
   /**
-   * Asks all subscriptions and decides.
+   * Asks all subscriptions and decides: at once, unless a cache has to be waited for.
    * @throws TrustixError `INVALID_ARGUMENT` for a malformed hash part
    */
-  async decide(facts: PathFacts, signal: AbortSignal): Promise<PolicyDecision> {
-    const decision = this.policy.decide(facts, await this.#votes(facts, signal));
-    if (decision.accepted) this.#count(decision.statement, decision.votes);
-    return decision;
+  decide(facts: PathFacts, signal: AbortSignal): PolicyDecision | Promise<PolicyDecision> {
+    const { hashPart, storePath } = facts;
+    const name = storePath?.slice(this.#storeDir.length + hashPart.length + 2);
+    const subject = { protocol: "nix", hashPart, ...(name === undefined ? {} : { name }) } as const;
+    const answers = this.#subscriptions.ask(subject, { budgetMs: this.#askBudgetMs, signal });
+    return answers instanceof Promise
+      ? answers.then((late) => this.#judge(facts, late))
+      : this.#judge(facts, answers);
   }
 
   /** As {@link decide}, for the admin API. */
-  decideOn(request: DecisionRequest, signal: AbortSignal): Promise<PolicyDecision> {
-    return this.decide(this.#factsOf(request), signal);
+  async decideOn(request: DecisionRequest, signal: AbortSignal): Promise<PolicyDecision> {
+    return await this.decide(this.#factsOf(request), signal);
   }
 
   /** A decision, and all that there is to say about it. */
@@ -239,11 +243,10 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
     });
   }
 
-  async #votes({ hashPart, storePath }: PathFacts, signal: AbortSignal): Promise<Vote[]> {
-    const name = storePath?.slice(this.#storeDir.length + hashPart.length + 2);
-    const subject = { protocol: "nix", hashPart, ...(name === undefined ? {} : { name }) } as const;
-    const answers = await this.#subscriptions.ask(subject, { budgetMs: this.#askBudgetMs, signal });
-    return countVotes(this.policy.operators, answers);
+  #judge(facts: PathFacts, answers: readonly SubscriptionAnswer[]): PolicyDecision {
+    const decision = this.policy.decide(facts, countVotes(this.policy.operators, answers));
+    if (decision.accepted) this.#count(decision.statement, decision.votes);
+    return decision;
   }
 
   #count(accepted: string, votes: readonly Vote[]): void {

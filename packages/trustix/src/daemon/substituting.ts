@@ -5,7 +5,8 @@ import type { Config } from "../config/load.ts";
 import { TrustixError } from "../errors.ts";
 import { parseNetrc } from "../fetch/netrc.ts";
 import { type OpenRemoteOptions, openRemote } from "../fetch/open-remote.ts";
-import type { Decide } from "../substitute/decision.ts";
+import type { PolicyDecision } from "../policy/policy.ts";
+import type { Decide, SubstituteDecision } from "../substitute/decision.ts";
 import type { SubstituterEvent } from "../substitute/events.ts";
 import { Substituter, type UpstreamOptions } from "../substitute/substituter.ts";
 import { VERSION } from "../version.ts";
@@ -24,15 +25,36 @@ async function readNetrc(path: string | undefined): Promise<OpenRemoteOptions["n
   }
 }
 
+/** How long a decision is taken for the present one: clients ask for narinfo and NAR of a path in one breath. */
+const PRESENT_MS = 1000;
+const MAX_PRESENT = 10_000;
+
 /** The decision on a path as the substituter takes it. */
-function decideFor(decisions: Decisions): Decide {
-  return async (hashPart, { signal }) => {
-    const decision = await decisions.decide({ hashPart }, signal);
-    const { explanation } = decision;
-    return decision.accepted
-      ? { accepted: true, statement: decision.statement, explanation }
-      : { accepted: false, reason: decision.reason, explanation };
+export function decideFor(decisions: Pick<Decisions, "decide">, now: () => number): Decide {
+  const present = new Map<string, { readonly decision: SubstituteDecision; readonly untilMs: number }>();
+  const remember = (hashPart: string, decided: PolicyDecision): SubstituteDecision => {
+    const decision = toSubstitute(decided);
+    // Anew at the end: the map's first is the oldest.
+    present.delete(hashPart);
+    present.set(hashPart, { decision, untilMs: now() + PRESENT_MS });
+    if (present.size > MAX_PRESENT) present.delete(present.keys().next().value as string);
+    return decision;
   };
+  return (hashPart, { signal }) => {
+    const last = present.get(hashPart);
+    if (last !== undefined && now() < last.untilMs) return last.decision;
+    const decided = decisions.decide({ hashPart }, signal);
+    return decided instanceof Promise
+      ? decided.then((late) => remember(hashPart, late))
+      : remember(hashPart, decided);
+  };
+}
+
+function toSubstitute(decision: PolicyDecision): SubstituteDecision {
+  const { explanation } = decision;
+  return decision.accepted
+    ? { accepted: true, statement: decision.statement, explanation }
+    : { accepted: false, reason: decision.reason, explanation };
 }
 
 /**
@@ -47,6 +69,7 @@ export async function createSubstituter(
 ): Promise<Substituter> {
   const { priority, wantMassQuery, selfProving, budget, verifyBeforeSend, maxDownloads, memory } =
     config.substitute;
+  const now = (): number => performance.now();
   const signer = await loadCacheKey(keyFile);
   const netrc = await readNetrc(config.substitute.netrcFile);
   const upstreams: UpstreamOptions[] = [];
@@ -67,6 +90,6 @@ export async function createSubstituter(
       maxDownloads,
       cacheBytes: memory,
     },
-    { decide: decideFor(decisions), signer, now: () => performance.now(), onEvent },
+    { decide: decideFor(decisions, now), signer, now, onEvent },
   );
 }

@@ -202,7 +202,8 @@ describe("subscriptions to caches", () => {
     expect(unreachable(other!.answer)).toMatch(/another name/);
     const withdrawn = await subscriptions.ask(subject, { signal: AbortSignal.abort() });
     expect(unreachable(withdrawn[0]!.answer)).toMatch(/withdrawn/);
-    await expect(subscriptions.ask({ protocol: "nix", hashPart: "../../etc/passwd" })).rejects.toMatchObject({
+    const malformed = async () => subscriptions.ask({ protocol: "nix", hashPart: "../../etc/passwd" });
+    await expect(malformed()).rejects.toMatchObject({
       code: "INVALID_ARGUMENT",
     });
   });

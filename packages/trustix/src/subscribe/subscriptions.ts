@@ -153,12 +153,15 @@ export class Subscriptions implements AsyncDisposable {
 
   /**
    * What every subscription says of a subject, in the order of the options, logs first. Logs of another protocol are left
-   * out, and caches for `raw`. Logs answer from what was read; caches are asked, all at once. Never rejects because of a
-   * subscription.
+   * out, and caches for `raw`. Logs answer from what was read; caches are asked, all at once, and only when there is one to
+   * wait for the result is a promise. Never rejects because of a subscription.
    *
    * Throws `INVALID_ARGUMENT` for a malformed hash part.
    */
-  async ask(subject: Subject, options: AskOptions = {}): Promise<SubscriptionAnswer[]> {
+  ask(
+    subject: Subject,
+    options: AskOptions = {},
+  ): readonly SubscriptionAnswer[] | Promise<readonly SubscriptionAnswer[]> {
     const stored = this.#stored(subject);
     const logs = this.#logsFor(subject).map((log) => {
       const claims = stored.filter((claim) => claim.log === log.id);
@@ -166,23 +169,13 @@ export class Subscriptions implements AsyncDisposable {
     });
     if (subject.protocol !== "nix" || this.#caches.length === 0) return logs;
     const { hashPart } = subject;
-    const { budgetMs = DEFAULT_BUDGET_MS, signal } = options;
-    const limit = Promise.withResolvers<Answer>();
-    const giveUp = (reason: string) => limit.resolve({ kind: "unreachable", reason });
-    const abort = () => giveUp("the question was withdrawn");
-    if (signal?.aborted) abort();
-    signal?.addEventListener("abort", abort, { once: true });
-    const timer = globalThis.setTimeout(() => giveUp(`no answer within ${budgetMs} ms`), budgetMs);
-    try {
-      const caches = this.#caches.map(async (cache) => {
-        const answer = await Promise.race([cache.ask(hashPart), limit.promise]);
-        return answerOf(cache.subscription, forName(answer, subject));
-      });
-      return [...logs, ...(await Promise.all(caches))];
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-    }
+    const asked = this.#caches.map((cache) => cache.ask(hashPart));
+    const withCaches = (answers: readonly Answer[]): readonly SubscriptionAnswer[] => [
+      ...logs,
+      ...answers.map((answer, i) => answerOf(this.#caches[i]!.subscription, forName(answer, subject))),
+    ];
+    if (!asked.some((answer) => answer instanceof Promise)) return withCaches(asked as Answer[]);
+    return waitFor(asked, options).then(withCaches);
   }
 
   /** The state of every subscription, in the order of the options, logs first. */
@@ -272,6 +265,25 @@ export class Subscriptions implements AsyncDisposable {
 }
 
 const defaultSleep: Sleep = (durationMs, signal) => setTimeout(durationMs, undefined, { signal });
+
+/** Answers of caches; `unreachable` of those that are not there in time. */
+async function waitFor(
+  asked: readonly (Answer | Promise<Answer>)[],
+  { budgetMs = DEFAULT_BUDGET_MS, signal }: AskOptions,
+): Promise<readonly Answer[]> {
+  const limit = Promise.withResolvers<Answer>();
+  const giveUp = (reason: string) => limit.resolve({ kind: "unreachable", reason });
+  const abort = () => giveUp("the question was withdrawn");
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort, { once: true });
+  const timer = globalThis.setTimeout(() => giveUp(`no answer within ${budgetMs} ms`), budgetMs);
+  try {
+    return await Promise.all(asked.map((answer) => Promise.race([answer, limit.promise])));
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
 
 async function disposeAll(peers: readonly Peer[]): Promise<void> {
   await Promise.all(peers.map((peer) => peer[Symbol.asyncDispose]()));

@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { createPolicy, type PolicyDecision } from "../policy/policy.ts";
+import { decideFor } from "./substituting.ts";
+
+const settings = { mode: "enforce", threshold: 1, onConflict: "outvote", group: [], rule: [] } as const;
+const policy = createPolicy(settings, ["alice"]);
+const hashPart = (n: number): string => String(n).padStart(32, "0");
+const { signal } = new AbortController();
+
+function decider(isLate = false) {
+  const asked: string[] = [];
+  const clock = { nowMs: 0 };
+  const decide = (facts: { readonly hashPart: string }): PolicyDecision | Promise<PolicyDecision> => {
+    asked.push(facts.hashPart);
+    const decision = policy.decide(facts, []);
+    return isLate ? Promise.resolve(decision) : decision;
+  };
+  return { asked, clock, decide: decideFor({ decide }, () => clock.nowMs) };
+}
+
+test.each([false, true])(
+  "a decision is taken for the present one for a second (late: %s)",
+  async (isLate) => {
+    const { asked, clock, decide } = decider(isLate);
+    const first = await decide(hashPart(1), { signal });
+    expect(first).toMatchObject({ accepted: false, reason: "no-votes" });
+    clock.nowMs = 999;
+    expect(decide(hashPart(1), { signal })).toBe(first);
+    clock.nowMs = 1000;
+    await decide(hashPart(1), { signal });
+    expect(asked).toHaveLength(2);
+  },
+);
+
+test("not more than ten thousand decisions are kept, the newest", async () => {
+  const { asked, decide } = decider();
+  for (let n = 0; n <= 10_000; n++) decide(hashPart(n), { signal });
+  decide(hashPart(10_000), { signal });
+  expect(asked).toHaveLength(10_001);
+  decide(hashPart(0), { signal });
+  expect(asked).toHaveLength(10_002);
+});
