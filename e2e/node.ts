@@ -1,8 +1,9 @@
 // Runs the program as its users do, in processes of its own: commands to their end, and daemons.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DaemonClient } from "trustix/src/cli/client.ts";
 import type { NodeStatus } from "trustix/src/daemon/status.ts";
@@ -61,10 +62,15 @@ export async function trustixJson(place: Place, cwd: string, ...args: readonly s
   return JSON.parse(stdout);
 }
 
-/** Starts the daemon of the configuration in a directory, and waits until it is ready. */
-export async function startDaemon(place: Place, cwd: string): Promise<RunningDaemon> {
+/** Starts the daemon of the configuration in a directory. Its standard error has to be read. */
+export function spawnDaemon(place: Place, cwd: string): ChildProcessByStdio<null, null, Readable> {
   const [command, ...args] = commandLine(place, ["daemon"]);
-  const child = spawn(command, args, { cwd, env: environment(place), stdio: ["ignore", "ignore", "pipe"] });
+  return spawn(command, args, { cwd, env: environment(place), stdio: ["ignore", "ignore", "pipe"] });
+}
+
+/** As {@link spawnDaemon}, and waits until it is ready. */
+export async function startDaemon(place: Place, cwd: string): Promise<RunningDaemon> {
+  const child = spawnDaemon(place, cwd);
   const ended = once(child, "exit");
   let log = "";
   child.stderr.on("data", (part: Buffer) => {
@@ -76,7 +82,7 @@ export async function startDaemon(place: Place, cwd: string): Promise<RunningDae
     return [status, by] as const;
   };
   for (let waitedMs = 0; !log.includes("trustix is ready"); waitedMs += 20) {
-    if (child.exitCode !== null || waitedMs > 60_000) {
+    if (child.exitCode !== null || child.signalCode !== null || waitedMs > 60_000) {
       await end("SIGKILL");
       throw new Error(`the daemon does not start: ${log}`);
     }

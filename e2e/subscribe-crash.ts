@@ -53,7 +53,8 @@ async function growingLog(name: string, random: () => number): Promise<GrowingLo
   return { log, server: await TestServer.start(log.files), notes };
 }
 
-interface Progress {
+/** How far an index was read. */
+export interface Progress {
   readonly origin: string;
   readonly size: number;
   readonly nextIndex: number;
@@ -69,7 +70,7 @@ function progressOf(path: string): Progress[] {
 }
 
 /** Throws unless the index is that of `reference`, up to where it was read. */
-function checkIndex(path: string, reference: readonly string[]): Progress[] {
+export function checkIndex(path: string, reference: readonly string[]): Progress[] {
   const progress = progressOf(path);
   const read = new Map(progress.map(({ origin, nextIndex }) => [origin, nextIndex]));
   const expected = reference.filter((line) => {
@@ -96,7 +97,8 @@ async function runAndKill(options: object, lifeMs: number): Promise<void> {
   await closed;
 }
 
-async function readAll(directory: string, logs: readonly LogSubscription[]): Promise<void> {
+/** Reads logs to their end, without being killed. */
+export async function readAll(directory: string, logs: readonly LogSubscription[]): Promise<void> {
   await using subscriptions = await Subscriptions.open({ directory, logs });
   while (subscriptions.status().some(({ health }) => health !== "ok")) {
     const failing = subscriptions.status().find(({ health }) => health === "failing");
