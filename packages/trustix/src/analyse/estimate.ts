@@ -1,0 +1,195 @@
+// Which builders misbehave, and which packages are reproducible: both at once, from who agreed with whom.
+//
+// A mismatch alone blames nobody, because there are two explanations: a flaky package or an unfaithful builder. The model
+// has a latent class for each path, as Dawid and Skene have for each patient, and rates for each observer, fitted with EM:
+//
+//   reproducible  One right output. Every builder has it, except a *deviating* set of builders that share another one: a
+//                 lone liar or colluders. Each set S deviates at a rate of its own. Independent sets may meet on a path.
+//   flaky         The output is drawn anew at each build. Who agrees with whom is then an exchangeable random partition, a
+//                 mixture over Pitman-Yor partitions: a few variants to choose from, or a new output every time. One
+//                 builder may be *odd*: it agrees with nobody, as one with a broken clock does wherever time gets into the
+//                 output. Oddness shows where the others differ too, and so explains its standing alone in the rest.
+//
+// A lie on few but reproducible packages is what the first class with S explains and the second does not: the flaky class is
+// exchangeable, so what it says of standing alone it says of everybody. What remains for S is set against the background of
+// honest builders: differences of the environment that are rare, and about as rare for each. S is either honest (its rate
+// is near the background, estimated from all the others) or deviant (any rate well above it); the posterior odds name it.
+//
+// It is assumed that less than half of the operators deviate together. Where that is wrong the majority is believed.
+//
+// Sources: A. P. Dawid, A. M. Skene, "Maximum likelihood estimation of observer error-rates using the EM algorithm",
+// Applied Statistics 28 (1979), 20-28 (latent class, observer rates, EM). J. Pitman, "Exchangeable and partially exchangeable
+// random partitions", Probability Theory and Related Fields 102 (1995), 145-158 (probability of a partition). X. L. Dong,
+// L. Berti-Equille, D. Srivastava, "Integrating conflicting data: the role of source dependence", PVLDB 2 (2009), 550-561 (that
+// sharing a wrong value, not sharing a right one, betrays dependence).
+
+import type { Pattern } from "./classify.ts";
+import type { CountedPattern, PackageContext } from "./context.ts";
+import { type HonestRate, Model, type Party } from "./model.ts";
+import { observe } from "./observation.ts";
+import { type Interval, posteriorOfRate, probabilityOfDeviant } from "./rate.ts";
+
+export type { Interval } from "./rate.ts";
+
+/** What is believed before anything is seen. The defaults fit five to ten builders of the same packages. */
+export interface EstimateOptions {
+  /** How many operators there are. Default: as many as the patterns have. */
+  readonly operators?: number;
+  /** Prior probability that a given builder deviates. For a set it is shared out among all of the same size. Default 0.05. */
+  readonly deviantPrior?: number;
+  /** Share of the reproducible paths on which an honest builder differs alone, on average. Default 0.0001. */
+  readonly honestRate?: number;
+  /** Share from which on a builder is called deviant. Default 0.0004. */
+  readonly deviantRate?: number;
+  /** Probability from which on a builder is named. Default 0.95. */
+  readonly nameFrom?: number;
+}
+
+/** Paths that speak against somebody: all those with this pattern in this context. */
+export interface Evidence {
+  readonly pattern: Pattern;
+  readonly context: PackageContext;
+  readonly paths: number;
+  /** Probability that the suspects deviate on such a path, rather than that it is flaky or others deviate. */
+  readonly probability: number;
+}
+
+/** A set of builders that shares deviating outputs; one builder alone, mostly. */
+export interface Suspicion {
+  /** By number, ascending. */
+  readonly operators: readonly number[];
+  /** Probability that they deviate more than honest builders do. */
+  readonly probability: number;
+  /** Share of reproducible paths, built by all of them, on which they deviate together. */
+  readonly rate: Interval;
+  /** Expected number of such paths. */
+  readonly paths: number;
+  /** What weighs most first, at most 20 patterns. */
+  readonly evidence: readonly Evidence[];
+}
+
+/** What is known of a builder. */
+export interface BuilderAssessment {
+  readonly operator: number;
+  /** Paths that it shares with another operator. Only these say anything of it. */
+  readonly paths: number;
+  /** Those of them that are reproducible, expected. */
+  readonly reproduciblePaths: number;
+  /** Share of reproducible paths that it built unlike the others, alone. */
+  readonly deviation: Interval;
+  /** Share of flaky paths where it is bound to differ from everybody: a broken clock, an unusual machine. */
+  readonly oddness: Interval;
+  /** Probability that it deviates, alone or with others. */
+  readonly suspicion: number;
+  /**
+   * `suspect`: named. `faithful`: it can be ruled out that it deviates at ten times the rate that counts as deviant.
+   * `unclear`: neither; mostly too little history.
+   */
+  readonly verdict: "suspect" | "faithful" | "unclear";
+}
+
+/** See the head of this file. */
+export interface Estimate {
+  /** Every operator by number. */
+  readonly builders: readonly BuilderAssessment[];
+  /** Named sets, those with most deviating paths first. */
+  readonly suspicions: readonly Suspicion[];
+  /** Share of reproducible ones among the paths that two operators or more have built. */
+  readonly reproducible: Interval;
+  /** Probability that a path is reproducible, if some path given has the same pattern and context, and two claims or more. */
+  readonly reproducibility: (pattern: Pattern, context?: PackageContext) => number | undefined;
+}
+
+/** Times that suspects are told from honest builders anew, and steps of EM before each. */
+const ROUNDS = 4;
+const STEPS = 25;
+/** How much honest rates differ between builders: shape of their gamma distribution. */
+const HONEST_SHAPE = 3;
+/** Honest builders share a deviation by chance only: the rate is this many times lower for each builder more. */
+const SHARED_BY_CHANCE = 0.1;
+/** A builder is faithful when its rate is certainly below this many times the deviant one. */
+const FAITHFUL_BELOW = 10;
+const MAX_EVIDENCE = 20;
+
+/**
+ * Estimates from counted patterns, best in the context of their packages (`countInContext`). Takes as long as there are patterns, not paths. The same
+ * input gives the same result.
+ */
+export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOptions = {}): Estimate {
+  const given = [...patterns];
+  const operators =
+    options.operators ?? given.reduce((most, { pattern }) => Math.max(most, pattern.length), 0);
+  const { deviantPrior = 0.05, honestRate = 1e-4, deviantRate = 4e-4, nameFrom = 0.95 } = options;
+  const model = new Model(observe(given, operators), operators);
+  const honest = (size: number): HonestRate => ({
+    mean: honestRate * SHARED_BY_CHANCE ** (size - 1),
+    shape: HONEST_SHAPE,
+  });
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let step = 0; step < STEPS; step++) model.step(honest);
+    for (const party of model.parties) {
+      const size = party.operators.length;
+      party.probability = probabilityOfDeviant(model.evidence(party), {
+        honest: honest(size),
+        deviantFrom: deviantRate,
+        deviantPrior: deviantPrior / choose(operators - 1, size - 1),
+      });
+    }
+  }
+
+  const reproducible = new Map(
+    model.assessed().map(({ seen, reproducible }) => [`${seen.context} ${seen.pattern}`, reproducible]),
+  );
+  const suspicions = model.parties
+    .filter((party) => party.probability >= nameFrom)
+    .sort((a, b) => b.lies - a.lies)
+    .map((party) => suspicion(model, party));
+  return {
+    builders: Array.from({ length: operators }, (_, operator) =>
+      assess(model, operator, { deviantRate, nameFrom }),
+    ),
+    suspicions,
+    reproducible: model.reproducibleShare(),
+    reproducibility: (pattern, context = "unknown") => reproducible.get(`${context} ${pattern}`),
+  };
+}
+
+function choose(from: number, size: number): number {
+  let ways = 1;
+  for (let i = 0; i < size; i++) ways *= (from - i) / (i + 1);
+  return ways;
+}
+
+function suspicion(model: Model, party: Party): Suspicion {
+  const { operators, probability, lies } = party;
+  const evidence = model
+    .sightingsOf(party)
+    .map(({ seen: { pattern, context, paths }, probability }) => ({ pattern, context, paths, probability }))
+    .sort((a, b) => b.probability * b.paths - a.probability * a.paths)
+    .slice(0, MAX_EVIDENCE);
+  return { operators, probability, rate: posteriorOfRate(model.evidence(party)), paths: lies, evidence };
+}
+
+function assess(
+  model: Model,
+  operator: number,
+  { deviantRate, nameFrom }: { readonly deviantRate: number; readonly nameFrom: number },
+): BuilderAssessment {
+  const alone = model.parties[operator]!;
+  const deviation = posteriorOfRate(model.evidence(alone));
+  const suspicion = model.parties
+    .filter(({ operators }) => operators.includes(operator))
+    .reduce((product, party) => product * (1 - party.probability), 1);
+  let verdict: BuilderAssessment["verdict"] = "unclear";
+  if (1 - suspicion >= nameFrom) verdict = "suspect";
+  else if (deviation.high < FAITHFUL_BELOW * deviantRate) verdict = "faithful";
+  return {
+    operator,
+    paths: model.pathsOf(operator),
+    reproduciblePaths: alone.exposure,
+    deviation,
+    oddness: posteriorOfRate(model.oddnessEvidence(operator)),
+    suspicion: 1 - suspicion,
+    verdict,
+  };
+}
