@@ -1,6 +1,6 @@
 // The files of a log for the verifying commands: from a URL or from a directory. What comes is not trusted.
-import { open } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import {
   createVerifier,
   type KeyVerifier,
@@ -11,55 +11,16 @@ import {
   type VerifiedCheckpoint,
 } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
+import { openPeer } from "../fetch/peer.ts";
 
-const TIMEOUT_MS = 30_000;
-
-async function readBounded(body: AsyncIterable<Uint8Array> | null, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body ?? []) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > maxBytes) throw new Error(`more than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
-}
-
-function httpSource(prefix: string): TileSource {
-  return {
-    fetch: async (path, { maxBytes, signal }) => {
-      const timeout = AbortSignal.timeout(TIMEOUT_MS);
-      const response = await fetch(prefix + path, {
-        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-      });
-      if (response.status === 404) {
-        await response.body?.cancel();
-        return undefined;
-      }
-      if (!response.ok) throw new Error(`HTTP ${response.status}`);
-      return readBounded(response.body, maxBytes);
-    },
-  };
-}
-
-function directorySource(directory: string): TileSource {
-  return {
-    fetch: async (path, { maxBytes }) => {
-      try {
-        await using file = await open(join(directory, path), "r");
-        return await readBounded(file.createReadStream({ autoClose: false }), maxBytes);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-        throw error;
-      }
-    },
-  };
-}
-
-/** A source for a log's prefix: an http or https URL, or else a directory. */
+/** A source for a log's prefix: an address as `trustix subscribe` takes it, or a directory. Connects to nothing yet. */
 export function logSource(location: string): TileSource {
-  if (!/^https?:\/\//.test(location)) return directorySource(resolve(location));
-  return httpSource(location.endsWith("/") ? location : `${location}/`);
+  const address = /^(?:https?|file|unix):/.test(location) ? location : pathToFileURL(resolve(location)).href;
+  // Never closed: idle connections do not keep a command from its end.
+  const peer = openPeer(address);
+  return {
+    fetch: (path, options) => peer.fetch(path, { ...options, acceptGzip: path.startsWith("tile/entries/") }),
+  };
 }
 
 function parseKey(vkey: string): KeyVerifier {

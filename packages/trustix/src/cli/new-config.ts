@@ -1,5 +1,7 @@
 // The text of a new configuration, and what goes into nix.conf with it.
 
+import { formatAddress, parseAddress } from "../config/units.ts";
+
 /** What a new node is to be. */
 export interface NewConfigOptions {
   /** What origins of logs begin with; also names keys. */
@@ -79,6 +81,14 @@ enabled = true
 key-file = "keys/substitute.key"
 `;
 
+/** The node's own store as a source: it is served under another path, whatever the policy says. */
+const localUpstream = (listen: string): string => `
+# Binaries that this machine has itself, when the policy accepts them.
+[[upstream]]
+name = "local"
+url = ${quote(`${localUrl(listen)}/cache/`)}
+`;
+
 const METRICS = `
 [metrics]
 enabled = true
@@ -90,13 +100,17 @@ export function renderConfig(options: NewConfigOptions): string {
     head(options),
     options.builder ? builder(options) : "",
     options.substitute ? USER : "",
+    options.substitute && options.cache ? localUpstream(options.listen) : "",
     METRICS,
   ].join("");
 }
 
-/** An address to reach a listener from this machine. */
+/** An address to reach a listener from this machine: of a socket without a port of its own, something to fill in. */
 export function localUrl(listen: string): string {
-  return `http://${listen.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:")}`;
+  const address = parseAddress(listen);
+  if (address?.kind !== "tcp" || address.port === 0) return "http://HOST:PORT";
+  const host = { "0.0.0.0": "127.0.0.1", "::": "::1" }[address.host] ?? address.host;
+  return `http://${formatAddress({ ...address, host })}`;
 }
 
 /**

@@ -90,6 +90,7 @@ test("init for a builder that is a user, too", async () => {
     nixConf: expect.arrayContaining(["substituters = http://127.0.0.1:8484"]),
   });
   expect((await trustix(cwd, "config", "check")).status).toBe(0);
+  expect(await configOf(cwd)).toContain('url = "http://127.0.0.1:8484/cache/"');
 });
 
 describe("subscribe", () => {
