@@ -32,18 +32,15 @@ import type { Sleep } from "../publish/sleep.ts";
 import { Spool, type SpoolEvent } from "../publish/spool.ts";
 import { SpoolDir } from "../publish/spool-dir.ts";
 import { StateLock } from "../store/state-lock.ts";
-import type { SubstituterEvent } from "../substitute/events.ts";
-import type { Substituter } from "../substitute/substituter.ts";
 import { VERSION } from "../version.ts";
 import { createApiLog, type NixParts, type NodeLog } from "./api-log.ts";
-import { Decisions } from "./decisions.ts";
 import { loadCacheKey, loadLogKey } from "./key-files.ts";
 import type { Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
 import { descriptionRoute, nodeRoutes } from "./node-routes.ts";
 import { fetchPublicCheckpoint } from "./public-checkpoint.ts";
 import type { NodeStatus } from "./status.ts";
-import { createSubstituter } from "./substituting.ts";
+import { openUserRoles, type UserRoles } from "./user-roles.ts";
 
 /** What the daemon needs besides its configuration. */
 export interface DaemonDependencies {
@@ -81,8 +78,7 @@ class Composition {
   readonly #stop = new AbortController();
   readonly #logs: RunningLog[] = [];
   readonly #metrics: Metrics | undefined;
-  #decisions: Decisions | undefined;
-  #substituter: Substituter | undefined;
+  #user: UserRoles | undefined;
   #listener: Listener | undefined;
 
   constructor(config: Config, dependencies: DaemonDependencies, stack: AsyncDisposableStack) {
@@ -99,8 +95,8 @@ class Composition {
     listen: (this.#listener?.addresses ?? []).map(formatAddress),
     logs: this.#logs.map(({ api }) => api.status()),
     policy: { mode: this.#config.policy.mode, operators: this.#config.operator.map(({ name }) => name) },
-    subscriptions: this.#decisions?.status() ?? [],
-    substituter: this.#substituter?.stats(),
+    subscriptions: this.#user?.decisions.status() ?? [],
+    substituter: this.#user?.substituter?.stats(),
   });
 
   /** Starts everything; what was started is on the stack, in the order in which it must end last to first. */
@@ -112,7 +108,8 @@ class Composition {
     const needsNix = cache.enabled || logConfigs.some(({ protocol }) => protocol === "nix");
     const nix = needsNix ? this.#createNix(nixConfig) : undefined;
     for (const config of logConfigs) this.#logs.push(await this.#openLog(config, nix));
-    await this.#openUserRoles();
+    this.#user = await openUserRoles(this.#config, this.#dependencies.logger, sleep);
+    if (this.#user !== undefined) this.#stack.use(this.#user);
     await this.#openPublicListener(nix);
     await this.#openAdminListeners();
     this.#startPublishing();
@@ -149,18 +146,6 @@ class Composition {
     return { config, log, nixParts, api: createApiLog({ name, vkey, log, nixParts, onOutcome }) };
   }
 
-  /** Subscriptions and policy where anything needs them, and the substituter. */
-  async #openUserRoles(): Promise<void> {
-    const { subscription, substitute } = this.#config;
-    if (subscription.length === 0 && !substitute.enabled) return;
-    const decisions = this.#stack.use(await Decisions.open(this.#config));
-    this.#decisions = decisions;
-    if (!substitute.enabled || substitute.keyFile === undefined) return;
-    const onEvent = (event: SubstituterEvent): void => this.#reportSubstituter(event);
-    const made = await createSubstituter(this.#config, substitute.keyFile, decisions, onEvent);
-    this.#substituter = this.#stack.use(made);
-  }
-
   async #openPublicListener(nix: LocalNix | undefined): Promise<void> {
     const { logger, inherited } = this.#dependencies;
     const { node, cache, metrics } = this.#config;
@@ -176,13 +161,14 @@ class Composition {
         logRoute({ name: config.name, directory: log.directory, published: () => log.published() }, files),
       ),
     ];
-    if (this.#substituter !== undefined) routes.push(this.#substituter.route);
+    const substituter = this.#user?.substituter;
+    if (substituter !== undefined) routes.push(substituter.route);
     if (cache.enabled && nix !== undefined && cache.keyFile !== undefined) {
       const signer = await loadCacheKey(cache.keyFile);
       const route = this.#createCache(nix, signer);
       // At the root, too, unless the substituter is there: what this machine has and what its policy accepts are two things.
       routes.push({ ...route, path: CACHE_PATH });
-      if (this.#substituter === undefined) routes.push(route);
+      if (substituter === undefined) routes.push(route);
       describedCache = { url: CACHE_PATH.slice(1), publicKey: formatPublicKey(signer.publicKey) };
     }
     if (described.length > 0 || describedCache !== undefined) {
@@ -240,7 +226,7 @@ class Composition {
         : undefined,
       maxBodyBytes: api.maxBody,
       limiter: new RateLimiter(api.claimsPerSecond, () => performance.now()),
-      decisions: this.#decisions,
+      decisions: this.#user?.decisions,
       signal: this.#stop.signal,
       onError: (err: unknown, target: string) => logger.error({ err, target }, "admin request failed"),
     };
@@ -320,27 +306,6 @@ class Composition {
         break;
       case "failed":
         logger.warn({ log, err: event.error, retryMs: event.delayMs }, "spool cannot be published now");
-        break;
-      default:
-        event satisfies never;
-    }
-  }
-
-  #reportSubstituter(event: SubstituterEvent): void {
-    const { logger } = this.#dependencies;
-    const { type: _, ...fields } = event;
-    switch (event.type) {
-      case "refused":
-        logger.debug(fields, "path is refused");
-        break;
-      case "upstream-failed":
-        logger.warn(fields, "cache failed");
-        break;
-      case "wrong-nar":
-        logger.error(fields, "cache sent a wrong NAR");
-        break;
-      case "nar-served":
-        logger.debug(fields, "NAR is served");
         break;
       default:
         event satisfies never;

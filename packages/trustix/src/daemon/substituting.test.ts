@@ -34,9 +34,9 @@ test.each([false, true])(
 
 test("not more than ten thousand decisions are kept, the newest", async () => {
   const { asked, decide } = decider();
-  for (let n = 0; n <= 10_000; n++) decide(hashPart(n), { signal });
-  decide(hashPart(10_000), { signal });
+  for (let n = 0; n <= 10_000; n++) await decide(hashPart(n), { signal });
+  await decide(hashPart(10_000), { signal });
   expect(asked).toHaveLength(10_001);
-  decide(hashPart(0), { signal });
+  await decide(hashPart(0), { signal });
   expect(asked).toHaveLength(10_002);
 });

@@ -1,0 +1,77 @@
+// A user's part of a node: subscriptions, policy and substituter, where the configuration asks for them.
+import type { Config } from "../config/load.ts";
+import type { Sleep } from "../publish/sleep.ts";
+import type { SubstituterEvent } from "../substitute/events.ts";
+import type { Substituter } from "../substitute/substituter.ts";
+import { Decisions } from "./decisions.ts";
+import type { Logger } from "./logger.ts";
+import { createSubstituter } from "./substituting.ts";
+import { watchHealth } from "./watch-health.ts";
+
+/** What runs for the user. */
+export interface UserRoles extends AsyncDisposable {
+  readonly decisions: Decisions;
+  /** Absent: it is off. */
+  readonly substituter: Substituter | undefined;
+}
+
+/**
+ * Starts what the configuration asks for; undefined when that is nothing.
+ * @throws TrustixError as `Decisions.open` and `createSubstituter` do
+ */
+export async function openUserRoles(
+  config: Config,
+  logger: Logger,
+  sleep: Sleep,
+): Promise<UserRoles | undefined> {
+  const { subscription, substitute } = config;
+  if (subscription.length === 0 && !substitute.enabled) return undefined;
+  warnOfGaps(config, logger);
+  await using stack = new AsyncDisposableStack();
+  const decisions = stack.use(await Decisions.open(config));
+  const stop = new AbortController();
+  const watching = watchHealth(() => decisions.status(), logger, sleep, stop.signal);
+  stack.defer(() => {
+    stop.abort();
+    return watching;
+  });
+  let substituter: Substituter | undefined;
+  if (substitute.enabled && substitute.keyFile !== undefined) {
+    const onEvent = (event: SubstituterEvent): void => report(event, logger);
+    substituter = stack.use(await createSubstituter(config, substitute.keyFile, decisions, onEvent));
+  }
+  const running = stack.move();
+  return { decisions, substituter, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Says what is missing for the roles to be of use; it may be on its way. */
+function warnOfGaps({ subscription, operator, upstream, substitute }: Config, logger: Logger): void {
+  const silent = operator.filter(({ name }) => !subscription.some((each) => each.operator === name));
+  if (subscription.length === 0) logger.warn({}, "there are no subscriptions: nothing can be agreed on");
+  else if (silent.length > 0) {
+    logger.warn({ operators: silent.map(({ name }) => name) }, "operators without a subscription never vote");
+  }
+  if (substitute.enabled && upstream.length === 0) {
+    logger.warn({}, "there are no upstream caches: nothing can be downloaded");
+  }
+}
+
+function report(event: SubstituterEvent, logger: Logger): void {
+  const { type: _, ...fields } = event;
+  switch (event.type) {
+    case "refused":
+      logger.debug(fields, "path is refused");
+      break;
+    case "upstream-failed":
+      logger.warn(fields, "cache failed");
+      break;
+    case "wrong-nar":
+      logger.error(fields, "cache sent a wrong NAR");
+      break;
+    case "nar-served":
+      logger.debug(fields, "NAR is served");
+      break;
+    default:
+      event satisfies never;
+  }
+}
