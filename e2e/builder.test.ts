@@ -40,7 +40,8 @@ interface Shown {
   readonly entry: string;
 }
 
-if (versions.length === 0) it.skip("builder needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
+if (versions.length === 0)
+  it.skip("builder needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
 
 describe.each(versions)("a builder with Nix %s", (version) => {
   let root: string;

@@ -51,9 +51,8 @@ const LARGE = `derivation {
   PATH = "/usr/bin:/bin"; args = [ "-c" "head -c 41943040 /dev/urandom >$out" ];
 }`;
 
-describe.skipIf(builderVersion !== undefined)("local cache", () => {
-  it.skip("needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
-});
+if (builderVersion === undefined)
+  it.skip("local cache needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
 
 describe.skipIf(builderVersion === undefined)("a store served as a binary cache", () => {
   let root: string;

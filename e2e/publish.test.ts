@@ -30,7 +30,8 @@ let
 in make "c" [ "out" ] [ b b.dev ]
 `;
 
-if (versions.length === 0) it.skip("publish needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
+if (versions.length === 0)
+  it.skip("publish needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
 
 describe.each(versions)("publish with Nix %s", (version) => {
   let root: string;

@@ -41,7 +41,8 @@ let
 in make "hello" "echo hello $deps >$out" [ large ]
 `;
 
-if (versions.length === 0) it.skip("substitute needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
+if (versions.length === 0)
+  it.skip("substitute needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
 
 describe.each(versions)("substitute with Nix %s", (version) => {
   let root: string;
