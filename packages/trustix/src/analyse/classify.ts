@@ -16,8 +16,8 @@ export type Pattern = string;
 export const MAX_OPERATORS = 1000;
 
 const FIRST_LETTER = 0x61;
-export const ABSENT = ".";
-export const TORN = "!";
+const ABSENT = ".";
+const TORN = "!";
 
 /**
  * - `unchecked`: nobody has a claim.
