@@ -15,7 +15,7 @@ export interface Run {
 }
 
 /** Starts `trustix` in a directory. */
-export function start(cwd: string, args: readonly string[]): ChildProcess {
+function start(cwd: string, args: readonly string[]): ChildProcess {
   const env = { ...process.env, TRUSTIX_CONFIG: "", NO_COLOR: "1" };
   return spawn(process.execPath, ["--conditions=@trustix/source", MAIN, ...args], {
     cwd,

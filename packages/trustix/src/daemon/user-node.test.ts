@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { DaemonClient } from "../cli/client.ts";
 import { createCacheKey } from "../cli/keys.ts";
 import { parseDescription } from "../http/node-description.ts";
+import { verifyEvidence } from "../subscribe/evidence.ts";
 import { ask, narInfoOf, type Sample, sample } from "../substitute/caches.test.util.ts";
 import { listenTo, NODE, startBuilder, startNode, temporary, whenSynced } from "./nodes.test.util.ts";
 
@@ -148,4 +149,58 @@ test("a dead builder is unreachable, and does not stop the others", async () => 
       { operator: "dan", vote: "unreachable" },
     ],
   });
+});
+
+test("a builder that contradicts itself counts for nothing, and what it said is proven", async () => {
+  await using root = await temporary();
+  const hello = await sample("hello", 100);
+  await using eve = await startBuilder(root.path, "eve", [hello, await swapped(hello)]);
+  await using node = await startNode(join(root.path, "user"), `${NODE}${listenTo([eve])}`);
+  await whenSynced(node);
+  const client = new DaemonClient(join(node.directory, "state", "admin.sock"));
+  const { signal } = new AbortController();
+  const get = (path: string) => client.send({ method: "GET", path: `/api/v1/${path}`, signal });
+  expect(JSON.parse(await get(`decisions/${hello.hashPart}`))).toMatchObject({
+    accepted: false,
+    votes: [{ operator: "eve", vote: "conflicting", labels: ["A", "B"] }],
+  });
+  const evidence = await get(`subscriptions/eve/contradiction?what=${hello.hashPart}`);
+  const verdict = await verifyEvidence(Buffer.from(evidence));
+  expect(verdict).toMatchObject({ kind: "contradiction", isProof: true, key: eve.vkey });
+  expect(await get("subscriptions/eve/proof?index=1")).toContain("c2sp.org/tlog-proof");
+  expect(JSON.parse(await get("paths?name=hello"))).toEqual({ paths: [hello.storePath] });
+  for (const missing of [
+    "subscriptions/eve/proof?index=2",
+    "subscriptions/bob/proof?index=0",
+    `subscriptions/eve/contradiction?what=${"0".repeat(32)}`,
+  ]) {
+    await expect(get(missing)).rejects.toMatchObject({ code: "NOT_FOUND" });
+  }
+});
+
+test("a node that serves its own store, too, keeps it apart from what its policy accepts", async () => {
+  await using root = await temporary();
+  for (const name of ["cache", "user"]) {
+    const { secret } = await createCacheKey(`${name}-1`);
+    await writeFile(join(root.path, `${name}.key`), secret, { mode: 0o600 });
+  }
+  const sections = (substitute: boolean) => `${NODE}
+[cache]
+enabled = true
+key-file = "../cache.key"
+priority = 33
+[substitute]
+enabled = ${substitute}
+key-file = "../user.key"
+`;
+  const infos: string[] = [];
+  for (const substitute of [false, true]) {
+    await using node = await startNode(join(root.path, `node-${substitute}`), sections(substitute));
+    for (const path of ["", "cache/"])
+      infos.push((await ask(`${node.url}${path}nix-cache-info`)).body.toString());
+    const { body } = await ask(`${node.url}trustix.json`);
+    const { cache } = parseDescription(body, new URL(`${node.url}trustix.json`));
+    expect(cache).toMatchObject({ url: `${node.url}cache/`, publicKey: expect.stringMatching(/^cache-1:/) });
+  }
+  expect(infos.map((text) => /Priority: (\d+)/.exec(text)?.[1])).toEqual(["33", "33", "20", "33"]);
 });

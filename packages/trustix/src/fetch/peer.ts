@@ -48,7 +48,7 @@ export interface PeerLimits {
 }
 
 /** The bounds that apply unless said otherwise. */
-export const defaultPeerLimits: PeerLimits = {
+const defaultPeerLimits: PeerLimits = {
   headersTimeoutMs: 15_000,
   pace: { idleMs: 5000, minBytesPerSecond: 1024, windowMs: 5000 },
   totalTimeoutMs: 120_000,
