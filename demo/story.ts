@@ -1,8 +1,10 @@
 // The story: four builders, one of them broken into, and a user who trusts any three of them together but none alone.
 
-import { type Explanation, renderExplanation } from "trustix/src/policy/explain.ts";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createVerifier, leafHash, openCheckpoint, parseTlogProof, verifyInclusion } from "@trustix/tlog";
+import type { Explanation } from "trustix/src/policy/explain.ts";
 import { formatNarName } from "trustix/src/substitute/nar-name.ts";
-import { HERE, trustix } from "../e2e/node.ts";
 import {
   BACKDOOR,
   BUILDERS,
@@ -14,6 +16,7 @@ import {
   type PackageName,
   type TrustedCache,
 } from "./lib/cast.ts";
+import { runCommand } from "./lib/command-line.ts";
 import type { Stage } from "./lib/stage.ts";
 import { fetchNarInfo } from "./lib/user.ts";
 
@@ -56,11 +59,10 @@ export class Story {
     stage.act(5, "it is all still running");
     const nodes = BUILDERS.map((name) => [name, `${this.#builder(name).url}/log/nix/`]);
     stage.table(["NODE", "ADDRESS"], [...nodes, ["you", user.url]]);
-    const clock = this.#path("clock").slice("/nix/store/".length);
     const commands: readonly (readonly [string, string])[] = [
       ["talk to your node", `export TRUSTIX_CONFIG=${directory}/you/node/trustix.toml`],
       ["what it listens to", "npx trustix status"],
-      ["who said what", `npx trustix explain ${clock}`],
+      ["who said what", `npx trustix explain ${PACKAGES.clock}`],
       ["why there is no hello-2.0", `curl -i ${user.url}/${hashPartOf(this.#path("hello2"))}.narinfo`],
       ...suggestions,
     ];
@@ -132,16 +134,18 @@ export class Story {
     const victim = await this.#cast.install("victim", { url, publicKey }, "hello");
     stage.command(`${short(path)}/bin/hello`, victim.output);
     stage.check(victim.output.includes(BACKDOOR), "who trusts Chuck alone has the backdoor");
-    stage.say("\nYour node tells you who said what:");
-    const explanation = await this.#cast.user.explain(path);
-    const [verdict, votes] = renderExplanation(explanation, stage.paint).split("\n\n");
-    stage.command("trustix explain hello-1.0", short(`${verdict}\n\n${votes}`));
-    stage.check(standsAlone(explanation, "chuck"), "Chuck stands alone against the three who agree");
-    stage.say(
-      "\nChuck's claim is in his own log, under his signature. He cannot take it back, and anyone can check it:",
+    const proofs = join(this.#cast.user.node.home, "proofs");
+    stage.say("\nYour node tells you who said what, and hands you the proofs:");
+    await this.#explain(PACKAGES.hello, proofs);
+    stage.check(
+      standsAlone(await this.#cast.user.explain(path), "chuck"),
+      "Chuck stands alone against the three who agree",
     );
-    const claim = await this.#claimInLog("chuck", path);
-    stage.command(`trustix log show ${this.#builder("chuck").url}/log/nix/ --vkey …`, short(claim));
+    stage.check(
+      await this.#provesClaim("chuck", path, proofs),
+      "the proof holds offline: it is in the log that Chuck's key has signed, and he cannot take it back",
+    );
+    stage.say("\nAnd if somebody asks your node for Chuck's hello by its hash:");
     await this.#askForNar(path, (await this.#outputs("hello")).get("chuck") ?? "");
   }
 
@@ -221,12 +225,29 @@ export class Story {
     return this.#paths.get(name) as string;
   }
 
-  /** A builder's entry on a path, read and verified from its log as anyone would. */
-  async #claimInLog(name: BuilderName, storePath: string): Promise<string> {
+  /** Shows who said what of a package, and has the proofs written into a new directory. */
+  async #explain(name: string, proofs: string): Promise<void> {
+    const config = join(this.#cast.user.node.home, "trustix.toml");
+    const args = ["explain", name, "--proof", proofs, "--config", config];
+    const { out, err } = await runCommand(args, this.#stage.isTty);
+    const [verdict, votes] = out.split("\n\n");
+    const files = err.split("\n").map((line) => line.replace(/wrote .*\//, "wrote proofs/"));
+    this.#stage.command(
+      `trustix explain ${name} --proof proofs`,
+      [short(verdict ?? ""), "", votes, "", ...files].join("\n"),
+    );
+  }
+
+  /** Whether a proof shows, with a builder's key alone, that its log has a statement on the path. */
+  async #provesClaim(name: BuilderName, storePath: string, proofs: string): Promise<boolean> {
     const { url, vkey } = this.#builder(name);
-    const shown = await trustix(HERE, ".", "log", "show", `${url}/log/nix/`, "--vkey", vkey);
-    const [, ...entries] = shown.stdout.trim().split("\n\n");
-    return entries.filter((entry) => entry.includes(storePath)).join("\n");
+    const shown = await runCommand(["log", "show", `${url}/log/nix/`, "--vkey", vkey, "--json"]);
+    const [{ origin }, ...entries] = shown.out.split("\n").map((line) => JSON.parse(line));
+    const { index, entry } = entries.find((each) => each.entry.includes(`;${storePath};`));
+    const proof = parseTlogProof(await readFile(join(proofs, `${name}-${index}.tlog-proof`)));
+    const { checkpoint } = await openCheckpoint(proof.checkpoint, { origin, logs: [createVerifier(vkey)] });
+    verifyInclusion(leafHash(Buffer.from(entry)), proof.index, checkpoint, proof.hashes);
+    return entry.includes((await this.#outputs("hello")).get(name) ?? "?");
   }
 
   /** Asks the user's node for a NAR that it has not decided on, by a URL such as its own narinfos have. */

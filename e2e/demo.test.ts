@@ -25,7 +25,7 @@ async function demo(...args: readonly string[]): Promise<Finished> {
 async function expectStory({ status, stdout, stderr }: Finished): Promise<void> {
   expect(status, stdout + stderr).toBe(0);
   expect(stdout.match(/Act \d: .*? ─/g)).toHaveLength(4);
-  expect(stdout.match(/✓/g)).toHaveLength(11);
+  expect(stdout.match(/✓/g)).toHaveLength(12);
   expect(stdout).not.toContain("✗");
   expect(stdout).toMatch(/hello-1\.0 +(\w{8}) +\1 +\w{8} ≠ +\1$/m);
   expect(stdout).toContain("alice, bob and dan agree, against chuck");

@@ -1,12 +1,13 @@
 // What a user relies on, with real Nix: four builders publish what they built, and what a policy does not accept of it is not
 // installed. Each machine has a Nix store and a node of its own, and its builds turn out as the test wants.
 
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Builder } from "../demo/lib/builder.ts";
 import { all, BUILDERS, type BuilderName } from "../demo/lib/cast.ts";
+import { runJson } from "../demo/lib/command-line.ts";
 import { fetchNarInfo, User, type UserOptions } from "../demo/lib/user.ts";
 import { listNixVersions, type Nix, openNix } from "../scripts/outside-tools/nix.ts";
 import { run } from "../scripts/outside-tools/process.ts";
@@ -174,6 +175,14 @@ describe.each(versions)("a user with Nix %s", (version) => {
     const [bob] = votes.filter(({ operator }) => operator === "bob");
     expect(bob).toMatchObject({ vote: "conflicting", labels: ["A", "B"] });
     expect(bob?.sources.map(({ evidence }) => evidence)).toEqual(["logged", "logged"]);
+
+    // The proof of it convinces others, offline.
+    const proofs = join(root, "proofs");
+    const config = join(user.user.node.home, "trustix.toml");
+    await runJson("explain", "outvoted-1.0", "--proof", proofs, "--config", config);
+    const [evidence] = (await readdir(proofs)).filter((name) => name.startsWith("contradiction-bob-"));
+    const verified = await runJson("evidence", "verify", join(proofs, evidence ?? ""));
+    expect(verified).toMatchObject({ kind: "contradiction", origin: "bob.example.org/nix" });
   });
 
   it("counts an operator with two logs once", async () => {

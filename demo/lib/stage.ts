@@ -22,9 +22,14 @@ export class Stage {
     return this.#checks > 0 && this.#failures === 0;
   }
 
+  /** Whether people read it on a terminal. */
+  get isTty(): boolean {
+    return this.#out.isTTY === true;
+  }
+
   /** A style where the output has colours. */
   readonly paint: Paint = (style, text) =>
-    this.#out.isTTY ? styleText(style, text, { stream: this.#out }) : text;
+    this.isTty ? styleText(style, text, { stream: this.#out }) : text;
 
   /** Begins an act. */
   act(number: number, title: string): void {
