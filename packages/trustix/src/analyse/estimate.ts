@@ -11,9 +11,13 @@
 //                 output. Oddness shows where the others differ too, and so explains its standing alone in the rest.
 //
 // A lie on few but reproducible packages is what the first class with S explains and the second does not: the flaky class is
-// exchangeable, so what it says of standing alone it says of everybody. What remains for S is set against the background of
-// honest builders: differences of the environment that are rare, and about as rare for each. S is either honest (its rate
-// is near the background, estimated from all the others) or deviant (any rate well above it); the posterior odds name it.
+// exchangeable, so whatever it says of standing alone it says of everybody, and it is fitted to whatever is seen of everybody.
+// What remains for S is its own. S is either honest (its rate is low: rare differences of its environment) or deviant (any
+// rate well above that); the posterior odds of the two name it.
+//
+// How many paths are flaky is fitted for each context of the package: where its other versions are reproducible, standing
+// alone weighs far more. Without context a liar is seen only when it lies more often than two variants of a flaky package
+// happen to fall six to one.
 //
 // It is assumed that less than half of the operators deviate together. Where that is wrong the majority is believed.
 //
@@ -22,6 +26,7 @@
 // random partitions", Probability Theory and Related Fields 102 (1995), 145-158 (probability of a partition). X. L. Dong,
 // L. Berti-Equille, D. Srivastava, "Integrating conflicting data: the role of source dependence", PVLDB 2 (2009), 550-561 (that
 // sharing a wrong value, not sharing a right one, betrays dependence).
+// Figures: bench/suspects.ts.
 
 import type { Pattern } from "./classify.ts";
 import type { CountedPattern, PackageContext } from "./context.ts";
@@ -33,7 +38,7 @@ export type { Interval } from "./rate.ts";
 
 /** What is believed before anything is seen. The defaults fit five to ten builders of the same packages. */
 export interface EstimateOptions {
-  /** How many operators there are. Default: as many as the patterns have. */
+  /** How many operators there are; at least as many as the patterns have, which is the default. */
   readonly operators?: number;
   /** Prior probability that a given builder deviates. For a set it is shared out among all of the same size. Default 0.05. */
   readonly deviantPrior?: number;

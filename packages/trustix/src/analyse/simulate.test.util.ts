@@ -31,7 +31,7 @@ export interface SimulatedWorld {
 }
 
 /** Numbers from 0 to 1, exclusive: mulberry32. */
-export function randomFrom(seed: number): () => number {
+function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
