@@ -26,7 +26,7 @@ interface ClosureOptions extends ConfigOptions {
 /** What runs on a NixOS machine. */
 const RUNNING_SYSTEM = "/run/current-system";
 /** Paths of one request. */
-const BATCH = 2000;
+const BATCH = 1000;
 
 function parseCount(text: string): number {
   if (!/^(0|[1-9]\d{0,8})$/.test(text)) throw new InvalidArgumentError("Not a number.");
