@@ -24,6 +24,7 @@ const quote = (text: string): string => JSON.stringify(text);
 const head = ({
   stateDir,
   listen,
+  builder,
 }: NewConfigOptions): string => `# Configuration of a Trustix node. docs/reference/configuration.md describes every option.
 # Check changes with: trustix config check
 
@@ -32,6 +33,10 @@ const head = ({
 state-dir = ${quote(stateDir)}
 # Public listener: logs and binary cache. Put a TLS proxy in front, or open it up: "0.0.0.0:8484".
 listen = [${quote(listen)}]
+${builder ? OPERATOR : ""}`;
+
+const OPERATOR = `# What you are called by who subscribes, unless he chooses another name.
+# operator = "alice"
 `;
 
 const rawLog = ({ origin }: NewConfigOptions): string => `
