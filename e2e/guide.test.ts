@@ -100,8 +100,8 @@ it.skipIf(version === undefined)(
   "the first five minutes of the README work as they are written",
   async () => {
     nix = await openNix(version!, { root: join(root, "nix") });
-    const [install, ...blocks] = await blocksOf(README, "Five minutes");
-    expect(install).toBe("npm ci && npm test\n");
+    const blocks = (await blocksOf(README, "Five minutes")).filter((block) => !block.startsWith("npm ci"));
+    expect(blocks).toHaveLength(3);
     const said = await runBlocks(
       nix,
       blocks.map((block) => block.replaceAll("/tmp/builder", join(root, "builder"))),
