@@ -114,11 +114,14 @@ function cache(files: ReadonlyMap<string, Buffer>): RequestListener {
 /** Files of a cache that states `facts` of each package and delivers `file`. */
 function cacheFiles(
   packages: readonly Package[],
-  choose: (each: Package) => { readonly stated: Sample; readonly promised: Buffer; readonly file: Buffer },
+  choose: (
+    each: Package,
+    index: number,
+  ) => { readonly stated: Sample; readonly promised: Buffer; readonly file: Buffer },
 ): Map<string, Buffer> {
-  const files = new Map([["nix-cache-info", Buffer.from("StoreDir: /nix/store\n")]]);
-  for (const each of packages) {
-    const { stated, promised, file } = choose(each);
+  const files = new Map<string, Buffer>([["nix-cache-info", Buffer.from("StoreDir: /nix/store\n")]]);
+  for (const [index, each] of packages.entries()) {
+    const { stated, promised, file } = choose(each, index);
     const url = `nar/${stated.hashPart}.nar`;
     const narInfo = narInfoOf(stated, each.compression, promised, { url });
     files.set(`${stated.hashPart}.narinfo`, Buffer.from(narInfo));
@@ -240,9 +243,9 @@ class Clients {
   async askNar(wanted: Package): Promise<boolean> {
     const { honest, file } = wanted;
     const part = this.#parts.get(wanted);
-    this.#parts.delete(wanted);
     const headers = part === undefined ? undefined : { range: `bytes=${part.length}-` };
     const got = await ask(`${this.#url}${this.#urls.get(wanted)!}`, headers);
+    this.#parts.delete(wanted);
     if (got.status === 404) {
       this.refused++;
       return false;
@@ -316,7 +319,12 @@ export async function crashNode(rounds: number, seed: number): Promise<NodeCrash
   for (const { server } of growing) stack.use(server);
   const upstreams = await Promise.all(
     [
-      cacheFiles(packages, ({ honest, file }) => ({ stated: honest, promised: file, file: damaged(file) })),
+      // It is honest about some, so that downloads of large NARs can go on where they were cut off.
+      cacheFiles(packages, ({ honest, file }, index) => ({
+        stated: honest,
+        promised: file,
+        file: index % 8 === 1 ? file : damaged(file),
+      })),
       cacheFiles(packages, ({ evil, compression }) => {
         const file = COMPRESS[compression]!(evil.nar);
         return { stated: evil, promised: file, file };
