@@ -324,10 +324,7 @@ export class NarDelivery {
       }
       source.upstream.succeed();
       const body = Buffer.concat(chunks);
-      const bytes = createHash("sha256").update(body).digest();
-      const { compression } = wanted.name;
-      const file = fileOf(compression, source.info.narHash, { algorithm: "sha256", bytes });
-      return { body, file, upstreams: namesOf(download) };
+      return { body, file: provenFile(source, body), upstreams: namesOf(download) };
     }
     return this.#noSource(wanted, misses);
   }
@@ -392,6 +389,13 @@ export class NarDelivery {
   #isPoisoned({ narHash, file }: NarName): boolean {
     return (this.#poisoned.get(`${narHash}-${file}`) ?? Number.NEGATIVE_INFINITY) > this.#parts.now();
   }
+}
+
+/** Which file a proven one is. The download has checked what its cache promised, if it did. */
+function provenFile({ file, info }: Source, body: Uint8Array): string {
+  if (isResumable(file)) return file;
+  const bytes = createHash("sha256").update(body).digest();
+  return fileOf(info.compression, info.narHash, { algorithm: "sha256", bytes });
 }
 
 function namesOf({ contributors }: Download): string[] {

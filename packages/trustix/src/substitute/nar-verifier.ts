@@ -54,6 +54,9 @@ export function expectNar(expected: ExpectedNar, digest: Uint8Array, size: numbe
   }
 }
 
+/** What a decompressor yields at a time. */
+const MAX_PIECE_BYTES = 64 * 1024;
+
 class PlainVerifier implements NarVerifier {
   readonly #expected: ExpectedNar;
   readonly #hash: Hash = createHash("sha256");
@@ -99,7 +102,9 @@ class ZlibVerifier implements NarVerifier {
     this.#ended = new Promise((resolve, reject) => {
       stream.once("end", resolve);
       stream.once("error", (error) => reject(asMismatch(error)));
-      stream.once("close", () => reject(narMismatch("the verifier was closed")));
+      stream.once("close", () => {
+        if (!stream.readableEnded) reject(narMismatch("the verifier was closed"));
+      });
     });
     this.#ended.catch(() => {});
   }
@@ -144,6 +149,11 @@ function asMismatch(error: Error): TrustixError {
       );
 }
 
+/** Each piece is a job for the thread pool: small NARs come in one, others in few. */
+function piecesFor({ narSize }: ExpectedNar): { readonly chunkSize: number } {
+  return { chunkSize: Math.min(Math.max(narSize + 1, 1024), MAX_PIECE_BYTES) };
+}
+
 /** Verifiers for every compression in {@link VERIFIABLE}; xz is decompressed in worker threads. */
 export function narVerifiers(xz: XzPool): CreateNarVerifier {
   return (compression, expected) => {
@@ -153,11 +163,11 @@ export function narVerifiers(xz: XzPool): CreateNarVerifier {
       case "xz":
         return xz.verify(expected);
       case "zstd":
-        return new ZlibVerifier(createZstdDecompress(), expected);
+        return new ZlibVerifier(createZstdDecompress(piecesFor(expected)), expected);
       case "gzip":
-        return new ZlibVerifier(createGunzip(), expected);
+        return new ZlibVerifier(createGunzip(piecesFor(expected)), expected);
       case "br":
-        return new ZlibVerifier(createBrotliDecompress(), expected);
+        return new ZlibVerifier(createBrotliDecompress(piecesFor(expected)), expected);
       default:
         throw new TrustixError("INVALID_ARGUMENT", `no decompressor for ${compression}`);
     }

@@ -202,6 +202,24 @@ describe("the decision", () => {
     expect(cache.requests).toHaveLength(2);
   });
 
+  it("costs no time of its own: caches are asked while it is being made", async () => {
+    const hello = await sample("hello", SMALL);
+    const asked = Promise.withResolvers<void>();
+    await using cache = await serveCache(hello, {
+      narInfo: (_, response) => {
+        asked.resolve();
+        response.end(narInfoOf(hello, "none", hello.nar));
+      },
+    });
+    const { statement } = hello;
+    await using node = await runSubstituter([cache.url], () =>
+      asked.promise.then(() => ({ accepted: true, statement, explanation: "in the end" })),
+    );
+    const { status } = await ask(`${node.url}${hello.hashPart}.narinfo`);
+    expect(status).toBe(200);
+    expect(cache.requests.filter((path) => path.endsWith(".narinfo"))).toHaveLength(1);
+  });
+
   it("is not needed for what proves itself", async () => {
     const { facts, nar } = await sample("source", SMALL);
     const contentAddress = { method: "nar", hash: facts.narHash } as const;

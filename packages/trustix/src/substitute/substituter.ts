@@ -293,6 +293,9 @@ export class Substituter implements AsyncDisposable {
     hashPart: string,
     deciding: SubstituteDecision | Promise<SubstituteDecision>,
   ): Promise<Rendered | Refusal> {
+    // Self-proving paths are looked for whatever the policy says; so all are, while it is still thinking.
+    const isUnknown = this.#rendered.get(hashPart) === undefined && this.#options.selfProving !== false;
+    if (isUnknown) for (const upstream of this.#upstreams) void upstream.find(hashPart);
     const decision = await deciding;
     const rendered = this.#stillGood(hashPart, decision);
     if (rendered !== undefined) return rendered;
