@@ -20,10 +20,9 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { createServer, get } from "node:http";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import {
   createSigner,
@@ -38,6 +37,7 @@ import { openRemote } from "../packages/trustix/src/fetch/open-remote.ts";
 import { createPublicServer } from "../packages/trustix/src/http/public-server.ts";
 import { Substituter } from "../packages/trustix/src/substitute/substituter.ts";
 import { installedTool } from "../scripts/outside-tools/install.ts";
+import { type ServerProcess, startNginx } from "./lib/nginx.ts";
 
 /** What the process of a substituter is told. */
 interface Task {
@@ -88,15 +88,10 @@ function runBare(body: string): void {
   server.listen(0, "127.0.0.1", () => process.send?.(server.address()));
 }
 
-interface Process extends Disposable {
-  readonly pid: number;
-  readonly url: string;
-}
-
 const children: ChildProcess[] = [];
 
 /** This very file as another process, with a role. */
-async function startRole(role: "bare" | "substituter", input: unknown): Promise<Process> {
+async function startRole(role: "bare" | "substituter", input: unknown): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
     ["--conditions=@trustix/source", import.meta.filename, "--role", role],
@@ -108,44 +103,6 @@ async function startRole(role: "bare" | "substituter", input: unknown): Promise<
   return { pid: child.pid!, url: `http://127.0.0.1:${port}/`, [Symbol.dispose]: () => child.kill() };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/** nginx with one worker: files of a directory, or a proxy for another server. */
-async function startNginx(program: string, directory: string, serve: string): Promise<Process> {
-  const port = await freePort();
-  const home = mkdtempSync(join(directory, "nginx-"));
-  writeFileSync(
-    join(home, "nginx.conf"),
-    `daemon off; master_process off; worker_processes 1; pid ${home}/pid; error_log ${home}/error.log;
-events { worker_connections 1024; }
-http {
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; default_type text/x-nix-narinfo;
-  client_body_temp_path ${home}/body; proxy_temp_path ${home}/proxy; fastcgi_temp_path ${home}/fastcgi;
-  uwsgi_temp_path ${home}/uwsgi; scgi_temp_path ${home}/scgi;
-  server { listen 127.0.0.1:${port}; location / { ${serve} } }
-}\n`,
-  );
-  const child = spawn(program, ["-p", home, "-c", join(home, "nginx.conf")], { stdio: "inherit" });
-  children.push(child);
-  const url = `http://127.0.0.1:${port}/`;
-  for (let tries = 0; ; tries++) {
-    const isUp = await new Promise((resolve) =>
-      get(url, (response) => resolve(response.resume())).on("error", () => resolve(false)),
-    );
-    if (isUp) break;
-    if (tries > 100) throw new Error("nginx does not start");
-    await sleep(50);
-  }
-  return { pid: child.pid!, url, [Symbol.dispose]: () => child.kill() };
-}
-
 interface Load {
   readonly perSecond: number;
   readonly p99Ms: number;
@@ -153,7 +110,7 @@ interface Load {
   readonly cpuMicroseconds: number;
 }
 
-function measureLoad(wrk: string, { pid, url: root }: Process, path: string, seconds: number): Load {
+function measureLoad(wrk: string, { pid, url: root }: ServerProcess, path: string, seconds: number): Load {
   const url = root + path;
   const cpu = cpuSeconds(pid);
   const args = ["-t1", "-c25", `-d${seconds}s`, "--latency", url];
@@ -188,7 +145,7 @@ interface Pass {
 
 /** Downloads once; figures are by bytes of the NAR. */
 async function measurePass(
-  server: Process,
+  server: ServerProcess,
   path: string,
   fileBytes: number,
   narBytes: number,
@@ -290,7 +247,7 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 async function benchNarInfo(
   tools: Tools,
   cache: readonly Made[],
-  upstream: Process,
+  upstream: ServerProcess,
   seconds: number,
   rounds: number,
 ) {
@@ -328,7 +285,7 @@ async function benchNarInfo(
   };
 }
 
-async function benchNars(tools: Tools, cache: readonly Made[], upstream: Process, rounds: number) {
+async function benchNars(tools: Tools, cache: readonly Made[], upstream: ServerProcess, rounds: number) {
   const results: Record<string, Pass> = {};
   const note = (name: string, passes: readonly Pass[]): void => {
     results[name] = passes.toSorted((a, b) => a.mibPerSecond - b.mibPerSecond)[passes.length >> 1]!;
