@@ -65,6 +65,15 @@ describe("estimate", () => {
     }
   });
 
+  test("is not misled by how many sets there are among twenty builders", () => {
+    const builders = [{ lies: 0.01 }, ...Array.from({ length: 19 }, () => ({ coverage: 0.9 }))];
+    const world = { ...scenarios()[0]!.world, paths: 10_000, builders };
+    const named = estimate(countInContext(simulate(world, SEED))).builders.filter(
+      ({ verdict }) => verdict === "suspect",
+    );
+    expect(named.map(({ operator }) => operator)).toEqual([0]);
+  });
+
   test("blames nobody when there are two builders, and a lone deviator when there are three", () => {
     const of = (counts: Record<string, number>) =>
       estimate(Object.entries(counts).map(([pattern, paths]) => ({ pattern, paths }))).builders.map(

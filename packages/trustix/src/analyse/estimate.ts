@@ -19,7 +19,8 @@
 // alone weighs far more. Without context a liar is seen only when it lies more often than two variants of a flaky package
 // happen to fall six to one.
 //
-// It is assumed that less than half of the operators deviate together. Where that is wrong the majority is believed.
+// It is assumed that less than half of the operators deviate together, and no more than three. Where that is wrong the
+// majority is believed, or the package is taken for flaky.
 //
 // Sources: A. P. Dawid, A. M. Skene, "Maximum likelihood estimation of observer error-rates using the EM algorithm",
 // Applied Statistics 28 (1979), 20-28 (latent class, observer rates, EM). J. Pitman, "Exchangeable and partially exchangeable
@@ -97,7 +98,7 @@ export interface BuilderAssessment {
 export interface Estimate {
   /** Every operator by number. */
   readonly builders: readonly BuilderAssessment[];
-  /** Named sets, those with most deviating paths first. */
+  /** Sets that deviate more probably than not, those with most deviating paths first. */
   readonly suspicions: readonly Suspicion[];
   /** Share of reproducible ones among the paths that two operators or more have built. */
   readonly reproducible: Interval;
@@ -114,16 +115,20 @@ const HONEST_SHAPE = 3;
 const SHARED_BY_CHANCE = 0.1;
 /** A builder is faithful when its rate is certainly below this many times the deviant one. */
 const FAITHFUL_BELOW = 10;
+/** Probability from which on a set is listed, so that whoever is named is seen with all that speaks against it. */
+const LISTED_FROM = 0.5;
 const MAX_EVIDENCE = 20;
 
 /**
- * Estimates from counted patterns, best in the context of their packages (`countInContext`). Takes as long as there are patterns, not paths. The same
- * input gives the same result.
+ * Estimates from counted patterns, best in the context of their packages (`countInContext`). The time it takes
+ * grows with the number of patterns, not of paths. The same input gives the same result.
  */
 export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOptions = {}): Estimate {
   const given = [...patterns];
-  const operators =
-    options.operators ?? given.reduce((most, { pattern }) => Math.max(most, pattern.length), 0);
+  const operators = given.reduce(
+    (most, { pattern }) => Math.max(most, pattern.length),
+    options.operators ?? 0,
+  );
   const { deviantPrior = 0.05, honestRate = 1e-4, deviantRate = 4e-4, nameFrom = 0.95 } = options;
   const model = new Model(observe(given, operators), operators);
   const honest = (size: number): HonestRate => ({
@@ -146,7 +151,7 @@ export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOp
     model.assessed().map(({ seen, reproducible }) => [`${seen.context} ${seen.pattern}`, reproducible]),
   );
   const suspicions = model.parties
-    .filter((party) => party.probability >= nameFrom)
+    .filter((party) => party.probability >= LISTED_FROM)
     .sort((a, b) => b.lies - a.lies)
     .map((party) => suspicion(model, party));
   return {
@@ -182,11 +187,11 @@ function assess(
 ): BuilderAssessment {
   const alone = model.parties[operator]!;
   const deviation = posteriorOfRate(model.evidence(alone));
-  const suspicion = model.parties
+  const honest = model.parties
     .filter(({ operators }) => operators.includes(operator))
     .reduce((product, party) => product * (1 - party.probability), 1);
   let verdict: BuilderAssessment["verdict"] = "unclear";
-  if (1 - suspicion >= nameFrom) verdict = "suspect";
+  if (1 - honest >= nameFrom) verdict = "suspect";
   else if (deviation.high < FAITHFUL_BELOW * deviantRate) verdict = "faithful";
   return {
     operator,
@@ -194,7 +199,7 @@ function assess(
     reproduciblePaths: alone.exposure,
     deviation,
     oddness: posteriorOfRate(model.oddnessEvidence(operator)),
-    suspicion: 1 - suspicion,
+    suspicion: 1 - honest,
     verdict,
   };
 }

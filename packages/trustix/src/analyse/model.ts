@@ -59,8 +59,9 @@ const ODDNESS_PRIOR = { rate: 0.01, paths: 50 };
 const REST_PATHS = 50;
 /** No more of the flaky paths than this may be put down to odd builders. */
 const MOST_ODD = 0.95;
-/** Sets of two and more that are looked at, those seen apart on most paths. */
+/** Sets of two and more that are looked at: those seen apart on most paths, and on so many at least. */
 const MAX_COALITIONS = 500;
+const MIN_COALITION_PATHS = 3;
 /** Rates stay above this, so that parts of a sum can be divided by them. */
 const NEVER = 1e-12;
 /** Likelihood ratios closer to each other than this (natural logarithm) are one. */
@@ -295,7 +296,10 @@ function partiesOf(observations: readonly Observation[], operators: number): (re
       coalitions.set(key, found);
     }
   }
-  const kept = [...coalitions.values()].sort((a, b) => b.paths - a.paths).slice(0, MAX_COALITIONS);
+  const kept = [...coalitions.values()]
+    .filter(({ paths }) => paths >= MIN_COALITION_PATHS)
+    .sort((a, b) => b.paths - a.paths)
+    .slice(0, MAX_COALITIONS);
   return [
     ...Array.from({ length: operators }, (_, operator) => [operator]),
     ...kept.map((each) => each.members),

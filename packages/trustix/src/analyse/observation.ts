@@ -53,6 +53,8 @@ export const FLAKY_KINDS: readonly (
   { variants: 3, evenness: 5 },
 ];
 
+/** Colluders that are looked for. Of larger sets there are so many that chance always makes some stand out. */
+const MAX_COLLUDERS = 3;
 /** With more outputs than this on one path, independent deviations are no explanation any more. */
 const MAX_GROUPS = 4;
 
@@ -78,7 +80,10 @@ function explain(groups: readonly (readonly number[])[], operators: number): (re
   if (groups.length > MAX_GROUPS) return [];
   return groups
     .map((right) => groups.filter((group) => group !== right))
-    .filter((deviating) => deviating.flat().length * 2 < operators);
+    .filter(
+      (deviating) =>
+        deviating.flat().length * 2 < operators && deviating.every((set) => set.length <= MAX_COLLUDERS),
+    );
 }
 
 /** How many ways there are to form groups of these sizes. */
