@@ -83,10 +83,6 @@ class NixCast implements Cast {
         "let Dan build it, too, and ask again",
         `${directory}/dan/run nix-build --no-out-link demo/packages.nix -A hello2`,
       ],
-      [
-        "how much of what you have is confirmed",
-        `${directory}/you/run npx trustix check-closure /nix/store/*-hello-1.0`,
-      ],
     ];
   }
 
