@@ -1,5 +1,5 @@
 // How errors reach people and scripts: what went wrong, why, what to do next, and an exit status.
-import type { Io } from "./io.ts";
+import { type Io, printable } from "./io.ts";
 
 /** Exit statuses of the command line. */
 export const EXIT = {
@@ -69,10 +69,13 @@ export function printFailure(io: Io, error: unknown, json: boolean): void {
     io.out(JSON.stringify({ error: { code, message, hint: hint ?? "" } }));
     return;
   }
+  // What a peer said may be part of any of it.
+  const say = (label: string, text: string): void =>
+    io.err(`${label}${printable(text.replaceAll("\t", "  "))}`);
   const [first = "", ...more] = message.split("\n");
-  io.err(`trustix: ${first}`);
-  for (const line of more) io.err(`         ${line}`);
-  if (cause !== undefined && !message.includes(cause)) io.err(`  why:   ${cause.split("\n")[0]}`);
-  if (hint !== undefined) io.err(`  next:  ${hint}`);
+  say("trustix: ", first);
+  for (const line of more) say("         ", line);
+  if (cause !== undefined && !message.includes(cause)) say("  why:   ", cause.split("\n")[0] as string);
+  if (hint !== undefined) say("  next:  ", hint);
   if (code === "INTERNAL" && error instanceof Error) io.err(error.stack ?? "");
 }

@@ -172,6 +172,20 @@ vkey = "${bob!.vkey}"
     expect(taken.err).toContain("another subscription is named alice");
   });
 
+  test("does not let a stranger speak for an operator whose name he takes", async () => {
+    const cwd = await newUser();
+    await trustix(cwd, "subscribe", alice!.url, "--yes", "--name", "first", "--operator", "bob");
+    const before = await configOf(cwd);
+    const taken = await trustix(cwd, "subscribe", bob!.url, "--vkey", bob!.vkey);
+    expect([taken.status, taken.err]).toEqual([
+      1,
+      expect.stringContaining("bob is the operator of another subscription"),
+    ]);
+    expect(await configOf(cwd)).toBe(before);
+    const meant = await trustix(cwd, "subscribe", bob!.url, "--vkey", bob!.vkey, "--operator", "bob");
+    expect([meant.status, meant.err]).toEqual([0, ""]);
+  });
+
   test("keeps the permissions of the file, and follows a link to it", async () => {
     const cwd = await newUser();
     const [link, file] = [join(cwd, "trustix.toml"), join(cwd, "real.toml")];

@@ -64,9 +64,13 @@ function chooseLog({ logs }: NodeDescription, name: string | undefined, address:
 
 function checkVkey(given: string | undefined, found: string, address: string): void {
   if (given === undefined || given === found) return;
-  throw new TrustixError("VERIFY_FAILED", `${address} says that its vkey is ${found}, and not ${given}`, {
-    hint: "Ask the operator which is right, by another way than this address. Nothing was changed.",
-  });
+  throw new TrustixError(
+    "VERIFY_FAILED",
+    `${address} says that its vkey is ${printable(found)}, and not ${given}`,
+    {
+      hint: "Ask the operator which is right, by another way than this address. Nothing was changed.",
+    },
+  );
 }
 
 /** Asks the address what it is, and checks that it is. */
@@ -104,7 +108,7 @@ async function examine(address: string, options: SubscribeOptions, io: Io): Prom
       ["log", log.url],
       ["protocol", log.protocol],
       ["entries", String(size)],
-      ["vkey", log.vkey],
+      ["vkey", printable(log.vkey)],
       ...(description?.operator === undefined ? [] : [["calls its operator", description.operator] as const]),
       ...(cache === undefined ? [] : [["cache", cache.url] as const]),
     ],
@@ -216,6 +220,12 @@ export function define(command: Command, io: Io): void {
         });
       }
       const operator = options.operator ?? name;
+      // Anybody can call himself Alice: only the user makes a stranger's log one more voice of hers.
+      if (options.operator === undefined && config.subscription.some((each) => each.operator === operator)) {
+        throw new TrustixError("INVALID_ARGUMENT", `${operator} is the operator of another subscription`, {
+          hint: `If this is really of the same operator, add --operator ${operator}; else choose another with --name NAME.`,
+        });
+      }
       const sections = sectionsFor(candidate, name, operator, config, options.upstream);
       const after = await change(addSections(text, sections));
       if (options.dryRun) {
