@@ -151,9 +151,8 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
    * @throws TrustixError `INVALID_ARGUMENT` for a malformed hash part
    */
   decide(facts: PathFacts, signal: AbortSignal): PolicyDecision | Promise<PolicyDecision> {
-    const { hashPart, storePath } = facts;
-    const name = storePath?.slice(this.#storeDir.length + hashPart.length + 2);
-    const subject = { protocol: "nix", hashPart, ...(name === undefined ? {} : { name }) } as const;
+    // Whatever its name, as a substituter is asked: what is said under another name is dissent, and who said two contradicts himself.
+    const subject = { protocol: "nix", hashPart: facts.hashPart } as const;
     const answers = this.#subscriptions.ask(subject, { budgetMs: this.#askBudgetMs, signal });
     return answers instanceof Promise
       ? answers.then((late) => this.#judge(facts, late))

@@ -2,7 +2,13 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { createVerifier, formatFingerprint, parseNarInfo, parsePublicKey } from "@trustix/nix";
+import {
+  createVerifier,
+  formatFingerprint,
+  parseNarInfo,
+  parsePublicKey,
+  type StorePath,
+} from "@trustix/nix";
 import { expect, test } from "vitest";
 import { DaemonClient } from "../cli/client.ts";
 import { createCacheKey } from "../cli/keys.ts";
@@ -110,6 +116,29 @@ key-file = "../user.key"
   const metrics = await client.send({ method: "GET", path: "/metrics", signal });
   expect(metrics).toContain('trustix_subscription_size{subscription="alice",operator="alice"} 2');
   expect(metrics).toContain('trustix_substitute_refusals{reason="no-quorum"} 1');
+});
+
+test("asking by name does not hide what is said under another name: the answer is the substituter's", async () => {
+  await using root = await temporary();
+  const hello = await sample("hello", 5000);
+  const renamed = {
+    facts: { ...hello.facts, storePath: `/nix/store/${hello.hashPart}-trojan` as StorePath },
+  };
+  await using alice = await startBuilder(root.path, "alice", [hello]);
+  await using bob = await startBuilder(root.path, "bob", [hello]);
+  await using chuck = await startBuilder(root.path, "chuck", [renamed]);
+  const user = join(root.path, "user");
+  const policy = '[policy]\nthreshold = 2\non-conflict = "reject"\n';
+  await using node = await startNode(user, `${NODE}${listenTo([alice, bob, chuck])}${policy}`);
+  await whenSynced(node);
+  const client = new DaemonClient(join(user, "state", "admin.sock"));
+  const { signal } = new AbortController();
+  for (const what of [hello.hashPart, `${hello.hashPart}-hello`]) {
+    expect(await client.json({ method: "GET", path: `/api/v1/decisions/${what}`, signal })).toMatchObject({
+      accepted: false,
+      reason: "dissent",
+    });
+  }
 });
 
 test("a node that only publishes describes itself, and listens to nobody", async () => {
