@@ -35,6 +35,9 @@ export interface PublicLog {
 /** A checkpoint is followed by the next within a second or so; caches may hold it that long. */
 const CHECKPOINT_CACHE = "public, max-age=1";
 
+/** On every answer: web pages may read logs, and nothing here is to be taken for a page. */
+const PUBLIC_HEADERS = { "access-control-allow-origin": "*", "x-content-type-options": "nosniff" };
+
 interface CachedFile {
   readonly identity: Representation;
   /** Only of entry bundles, and only once somebody asked; gives undefined when compression does not pay. */
@@ -137,11 +140,9 @@ export function logRoute(log: PublicLog, cache: ByteCache<CachedFile>): Route {
   };
 
   const handle = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
-    response.setHeader("access-control-allow-origin", "*");
-    response.setHeader("x-content-type-options", "nosniff");
     const found = await find(path, request.headers["accept-encoding"]);
-    if (typeof found === "string") sendStatus(request, response, 404, found);
-    else sendRepresentation(request, response, found);
+    if (typeof found === "string") sendStatus(request, response, 404, found, PUBLIC_HEADERS);
+    else sendRepresentation(request, response, found, PUBLIC_HEADERS);
   };
 
   return { path: `/log/${log.name}/`, handle };

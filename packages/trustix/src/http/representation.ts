@@ -93,14 +93,18 @@ export function sendStatus(
   response.end(request.method === "HEAD" ? undefined : body);
 }
 
-/** Answers a GET or HEAD with 200, 206, 304 or 416. */
+/**
+ * Answers a GET or HEAD with 200, 206, 304 or 416. Headers that all answers of a route carry go into `common`: set
+ * one by one on the response, Node would collect and merge them anew for each answer.
+ */
 export function sendRepresentation(
   request: IncomingMessage,
   response: ServerResponse,
   representation: Representation,
+  common: OutgoingHttpHeaders = {},
 ): void {
   const { body, type, etag, cacheControl, encoding, negotiated } = representation;
-  const headers: OutgoingHttpHeaders = { etag, "cache-control": cacheControl };
+  const headers: OutgoingHttpHeaders = { ...common, etag, "cache-control": cacheControl };
   if (negotiated) headers.vary = "Accept-Encoding";
   if (matchesEtag(request.headers["if-none-match"], etag)) {
     response.writeHead(304, headers).end();
@@ -112,6 +116,7 @@ export function sendRepresentation(
   const range = requestedRange(request, body.length, etag);
   if (range === "unsatisfiable") {
     sendStatus(request, response, 416, "range not satisfiable", {
+      ...common,
       "content-range": `bytes */${body.length}`,
     });
     return;
