@@ -2,13 +2,13 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isHashPart, isStorePath } from "@trustix/nix";
-import { MAX_POLICY_BYTES, parsePolicy, parseVerifierKey, type Policy as WitnessPolicy } from "@trustix/tlog";
+import { parsePolicy, parseVerifierKey, type Policy as WitnessPolicy } from "@trustix/tlog";
 import type { Config } from "../config/load.ts";
 import { TrustixError } from "../errors.ts";
 import type { ApiDecisions, DecisionRequest, RecalledPath } from "../http/decisions-api.ts";
 import { type CheckpointFacts, type Explanation, explain } from "../policy/explain.ts";
-import { createPolicy, type PathFacts, type Policy, type PolicyDecision } from "../policy/policy.ts";
-import { openSandbox } from "../policy/sandbox.ts";
+import { openPolicy } from "../policy/open-policy.ts";
+import type { PathFacts, Policy, PolicyDecision } from "../policy/policy.ts";
 import { formatEvidence } from "../subscribe/evidence.ts";
 import type { CacheSubscription, LogSubscription } from "../subscribe/options.ts";
 import { type SubscriptionStatus, Subscriptions } from "../subscribe/subscriptions.ts";
@@ -35,44 +35,13 @@ interface Tally {
   dissented: number;
 }
 
-async function readSmallFile(path: string, maxBytes: number, what: string): Promise<Uint8Array> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code;
-    throw new TrustixError("CONFIG_INVALID", `${what} ${path} cannot be read (${reason})`, { cause });
-  }
-  if (bytes.length <= maxBytes) return bytes;
-  throw new TrustixError("CONFIG_INVALID", `${what} ${path} has more than ${maxBytes} bytes`);
-}
-
 async function readWitnessPolicy(path: string): Promise<WitnessPolicy> {
-  const bytes = await readSmallFile(path, MAX_POLICY_BYTES, "the witness policy");
   try {
-    return parsePolicy(bytes);
+    return parsePolicy(await readFile(path));
   } catch (cause) {
-    const message = `the witness policy ${path} is wrong: ${(cause as Error).message}`;
+    const message = `the witness policy ${path} cannot be used: ${(cause as Error).message}`;
     throw new TrustixError("CONFIG_INVALID", message, { cause });
   }
-}
-
-/** Most bytes of a policy script; the sandbox counts characters. */
-const MAX_SCRIPT_BYTES = 4 << 20;
-
-/**
- * The policy of a configuration, its script loaded.
- * @throws TrustixError `CONFIG_INVALID`, `POLICY_SCRIPT_INVALID`
- */
-export async function openPolicy(config: Pick<Config, "policy" | "operator">): Promise<Policy> {
-  const { policy } = config;
-  const operators = config.operator.map(({ name }) => name);
-  if (policy.script === undefined) return createPolicy(policy, operators);
-  const { file, time, memory } = policy.script;
-  const bytes = await readSmallFile(file, MAX_SCRIPT_BYTES, "the policy script");
-  const source = new TextDecoder().decode(bytes);
-  const script = await openSandbox({ source, fileName: file, timeMs: time, memoryBytes: memory });
-  return createPolicy(policy, operators, script);
 }
 
 /** The subscriptions of a configuration, as the subscriber takes them. */

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { type Config, loadConfig } from "../../config/load.ts";
-import { openPolicy } from "../../daemon/decisions.ts";
+import { openPolicy } from "../../policy/open-policy.ts";
 import { type ReplayCase, renderReplay, replay } from "../../policy/replay.ts";
 import { countVotes, type SubscriptionAnswer } from "../../votes/vote.ts";
 import { DaemonClient } from "../client.ts";
