@@ -55,9 +55,8 @@ threshold = 3
 on-conflict = "reject"
 `;
 
-describe.skipIf(versions.length > 0)("scenarios", () => {
-  it.skip("needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
-});
+if (versions.length === 0)
+  it.skip("scenarios needs real Nix: node scripts/outside-tools/main.ts nix-2.8 nix-2.26 nix-2.34", () => {});
 
 describe.each(versions)("a user with Nix %s", (version) => {
   const stack = new AsyncDisposableStack();
