@@ -2,8 +2,8 @@
  * How much of a closure others confirm: each path in one class, counts, and what they mean for a script's exit status.
  */
 
+import { type Paint, renderTable, visible } from "../terminal.ts";
 import type { PolicyDecision, PolicyRefusal } from "./policy.ts";
-import { type Paint, renderTable, visible } from "./terminal.ts";
 
 /** A path that is installed here. */
 export interface ClosurePath {

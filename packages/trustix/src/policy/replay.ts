@@ -2,9 +2,9 @@
  * Replays a policy against stored votes: what would change if it took the place of another.
  */
 
+import { type Paint, renderTable, visible } from "../terminal.ts";
 import type { Vote } from "../votes/vote.ts";
 import type { PathFacts, Policy, Verdict } from "./policy.ts";
-import { type Paint, renderTable, visible } from "./terminal.ts";
 
 /** A path, with what every operator said of it. */
 export interface ReplayCase {

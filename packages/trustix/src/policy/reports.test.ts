@@ -1,12 +1,12 @@
 import { stripVTControlCharacters, styleText } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { PolicySettings } from "../config/policy.ts";
+import { type Paint, renderTable, visible } from "../terminal.ts";
 import type { Vote } from "../votes/vote.ts";
 import { closureExitStatus, renderClosureReport, reportClosure } from "./closure-report.ts";
 import { explain, renderExplanation } from "./explain.ts";
 import { createPolicy, type PolicyDecision } from "./policy.ts";
 import { renderReplay, replay } from "./replay.ts";
-import { type Paint, renderTable, visible } from "./terminal.ts";
 
 const names = ["alice", "bob", "chuck", "dan", "eve"];
 const plain: Paint = (_, text) => text;

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { TrustixError } from "../../errors.ts";
 import { type Explanation, renderExplanation } from "../../policy/explain.ts";
 import type { PolicyDecision } from "../../policy/policy.ts";
-import { visible } from "../../policy/terminal.ts";
+import { visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig, writeNewFile } from "../context.ts";
 import { EXIT } from "../failure.ts";
