@@ -2,7 +2,7 @@
 // a pipe.
 
 import { styleText } from "node:util";
-import { type Paint, renderTable } from "trustix/src/policy/terminal.ts";
+import { type Paint, renderTable } from "trustix/src/terminal.ts";
 
 /** Columns that sentences are wrapped at. */
 const WIDTH = 88;
