@@ -52,6 +52,8 @@ export type TrustixErrorCode =
   | "CONTENT_MISMATCH"
   /** Bytes from a cache are not the NAR that was stated: wrong hash or size, or they cannot be decompressed. */
   | "NAR_MISMATCH"
+  /** No cache that this node knows delivers the very bytes that were stated, or they are larger than it takes (HTTP 404). */
+  | "NAR_UNAVAILABLE"
   /** Another node cannot be reached or is too slow: no address, refused, reset, timed out, or HTTP 5xx. Worth another try. */
   | "PEER_UNREACHABLE"
   /** Another node answers what no honest one would: too many bytes, endless redirects, an unknown encoding or status. */

@@ -86,6 +86,7 @@ const HTTP_STATUS: Partial<Record<TrustixErrorCode, number>> = {
   REQUEST_TOO_LARGE: 413,
   UNAUTHORIZED: 401,
   NOT_FOUND: 404,
+  NAR_UNAVAILABLE: 404,
   RATE_LIMITED: 429,
 };
 
