@@ -1,15 +1,21 @@
 // The real thing: Nix installs a closure of a thousand paths through a user's node, against directly from nginx with the same
 // binary cache. The node runs as its users run it, follows three logs that state every path, and needs two of them.
 //
+// Two proxies that check nothing take part, for what no proxy can do without: nginx's own, and the least that node:http
+// needs. All share two cores with Nix, so the CPU seconds of each are half of the story.
+//
 //     node --conditions=@trustix/source bench/closure.ts [--paths 1000] [--rounds 3] [--compression xz] [--nix 2.34] [--json FILE]
 //
 // Needs nginx and Nix: node scripts/outside-tools/main.ts bench nix-2.34. Every round has new stores. In its first round the
 // node has just started; nothing is known to it but its logs.
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
+import { Agent, createServer, get } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -33,7 +39,7 @@ import { narInfoOf, type Sample } from "trustix/src/substitute/caches.test.util.
 import { eventually, HERE, startDaemon } from "../e2e/node.ts";
 import { installedTool } from "../scripts/outside-tools/install.ts";
 import { NIX_VERSIONS, type Nix, openNix } from "../scripts/outside-tools/nix.ts";
-import { startNginx } from "./lib/nginx.ts";
+import { type ServerProcess, startNginx } from "./lib/nginx.ts";
 
 const { values } = parseArgs({
   options: {
@@ -42,6 +48,7 @@ const { values } = parseArgs({
     compression: { type: "string", default: "xz" },
     nix: { type: "string", default: "2.34" },
     json: { type: "string" },
+    proxy: { type: "string" },
   },
 });
 const paths = Number(values.paths);
@@ -115,16 +122,39 @@ async function writeCache(directory: string): Promise<Closure> {
   return { samples, publicKey: formatPublicKey(publicKeyOf(key)), narBytes, fileBytes };
 }
 
-/** Seconds of CPU that a process has used. */
-function cpuSeconds(pid: number): number {
+/** Seconds of CPU that a process has used, or its children that have ended. */
+function cpuSeconds(pid: number | "self", ofChildren = false): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  const at = ofChildren ? 13 : 11;
+  return (Number(fields[at]) + Number(fields[at + 1])) / 100;
 }
 
 interface Install {
   readonly seconds: number;
+  /** CPU time of Nix. */
+  readonly nixSeconds: number;
   /** CPU time of the server meanwhile. */
   readonly serverSeconds: number;
+}
+
+/** The least that a proxy on node:http does: it passes on whatever comes. */
+function runProxy(upstream: string): void {
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  const server = createServer((request, response) => {
+    get(new URL(request.url!, upstream), { agent }, (answer) => {
+      response.writeHead(answer.statusCode!, { "content-length": answer.headers["content-length"] });
+      answer.pipe(response);
+    });
+  });
+  server.listen(0, "127.0.0.1", () => console.log((server.address() as AddressInfo).port));
+}
+
+async function startProxy(upstream: string): Promise<ServerProcess> {
+  const args = ["--conditions=@trustix/source", import.meta.filename, "--proxy", upstream];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const [port] = await once(child.stdout, "data");
+  const url = `http://127.0.0.1:${String(port).trim()}/`;
+  return { pid: child.pid!, url, [Symbol.dispose]: () => child.kill() };
 }
 
 let stores = 0;
@@ -141,16 +171,19 @@ async function install(
   const nix: Nix = await openNix(version!, { root: home, settings });
   const top = samples.at(-1)!.storePath;
   const cpu = cpuSeconds(server.pid);
+  const ofNix = cpuSeconds("self", true);
   const startedMs = performance.now();
   const { status, stderr } = await nix.run("nix-store", ["-r", top]);
   const seconds = (performance.now() - startedMs) / 1000;
+  const nixSeconds = cpuSeconds("self", true) - ofNix;
+  const serverSeconds = cpuSeconds(server.pid) - cpu;
   if (status !== 0) throw new Error(stderr);
   const requisites = await nix.run("nix-store", ["-q", "--requisites", top]);
   const count = requisites.stdout.trim().split("\n").length;
   if (count !== samples.length) throw new Error(`${count} paths were installed`);
   await nix.run("chmod", ["-R", "u+w", "/nix/store"]);
   rmSync(home, { recursive: true });
-  return { seconds, serverSeconds: cpuSeconds(server.pid) - cpu };
+  return { seconds, nixSeconds, serverSeconds };
 }
 
 const median = (numbers: readonly number[]): number =>
@@ -198,24 +231,41 @@ async function main(): Promise<void> {
     );
   }
   await using node = await startDaemon(HERE, user);
-  const ours = { url: `${node.url}/`, pid: node.child.pid! };
-  const installs: Record<"nginx" | "ours", Install[]> = { nginx: [], ours: [] };
+  const proxy = stack.use(await startProxy(nginx.url));
+  const serve = `proxy_pass ${nginx.url}; proxy_http_version 1.1; proxy_max_temp_file_size 0;`;
+  const servers = {
+    nginx,
+    "nginx's proxy": stack.use(await startNginx(join(tool.bin, "nginx"), root, serve)),
+    "node:http proxy": proxy,
+    ours: { url: `${node.url}/`, pid: node.child.pid! },
+  };
+  const installs: Record<string, Install[]> = {};
   for (let round = 0; round < rounds; round++) {
-    installs.nginx.push(await install(root, nginx, publicKey, closure));
-    installs.ours.push(await install(root, ours, ownKey.publicKey, closure));
-    const [direct, through] = [installs.nginx.at(-1)!, installs.ours.at(-1)!];
-    console.log(
-      `round ${round}: nginx ${direct.seconds.toFixed(2)} s, ours ${through.seconds.toFixed(2)} s, ${(through.seconds / direct.seconds).toFixed(2)} times; CPU ${direct.serverSeconds.toFixed(2)} s and ${through.serverSeconds.toFixed(2)} s`,
-    );
+    for (const [name, server] of Object.entries(servers)) {
+      const key = name === "ours" ? ownKey.publicKey : publicKey;
+      const done = await install(root, server, key, closure);
+      installs[name] = [...(installs[name] ?? []), done];
+      const { seconds, serverSeconds, nixSeconds } = done;
+      console.log(
+        `round ${round}, ${name}: ${seconds.toFixed(2)} s; CPU ${serverSeconds.toFixed(2)} s, Nix ${nixSeconds.toFixed(2)} s`,
+      );
+    }
   }
-  const ratio =
-    median(installs.ours.map(({ seconds }) => seconds)) /
-    median(installs.nginx.map(({ seconds }) => seconds));
-  console.log(`medians: ${ratio.toFixed(2)} times as long as directly`);
+  const medians = Object.entries(installs).map(([name, each]) => {
+    const seconds = median(each.map((one) => one.seconds));
+    return [name, seconds, seconds / median(installs.nginx!.map((one) => one.seconds))] as const;
+  });
+  for (const [name, seconds, ratio] of medians) {
+    const [server, nix] = (["serverSeconds", "nixSeconds"] as const).map((what) =>
+      median(installs[name]!.map((one) => one[what])).toFixed(2),
+    );
+    console.log(`${name}: ${seconds.toFixed(2)} s, ${ratio.toFixed(2)} times; CPU ${server} s, Nix ${nix} s`);
+  }
   if (values.json) {
-    const result = { paths, narBytes, fileBytes, compression, version, installs, ratio };
+    const result = { paths, narBytes, fileBytes, compression, version, installs };
     writeFileSync(values.json, `${JSON.stringify(result, undefined, 2)}\n`);
   }
 }
 
-await main();
+if (values.proxy === undefined) await main();
+else runProxy(values.proxy);
