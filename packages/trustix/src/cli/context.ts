@@ -1,5 +1,5 @@
 // What several commands share: where the configuration is, and how keys are written.
-import { access, chmod, mkdir, open } from "node:fs/promises";
+import { access, chmod, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Config } from "../config/load.ts";
 import { TrustixError } from "../errors.ts";
@@ -59,6 +59,26 @@ export async function writeNewFile(path: string, text: string, mode: number): Pr
         hint: "Choose another place, or move the file away first.",
       });
     }
+    throw new TrustixError("STORAGE_FAILED", `${path} cannot be written (${code})`, { cause });
+  }
+}
+
+/**
+ * Writes a file, in place of what has its name. Readers see the old file or the new one, never a part.
+ * @throws TrustixError `STORAGE_FAILED`
+ */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    {
+      await using file = await open(temporary, "w");
+      await file.writeFile(text);
+      await file.sync();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {});
+    const { code } = cause as NodeJS.ErrnoException;
     throw new TrustixError("STORAGE_FAILED", `${path} cannot be written (${code})`, { cause });
   }
 }

@@ -80,6 +80,7 @@ export const COMMANDS: readonly CommandRow[] = [
     "show how much of what is installed others confirm",
     () => import("./commands/check-closure.ts"),
   ),
+  row("report", true, "show how much is reproducible", () => import("./commands/report.ts")),
   row(
     "policy test",
     true,

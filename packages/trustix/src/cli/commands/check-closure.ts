@@ -1,10 +1,7 @@
 // trustix check-closure [PATH...]
-import { realpath } from "node:fs/promises";
-import { resolve } from "node:path";
-import { formatNixStatement, isStorePath, provesNarHash, type StorePath } from "@trustix/nix";
-import { type Command, InvalidArgumentError } from "commander";
+import { formatNixStatement, provesNarHash, type StorePath } from "@trustix/nix";
+import type { Command } from "commander";
 import type { Config } from "../../config/load.ts";
-import { TrustixError } from "../../errors.ts";
 import { LocalNix } from "../../nix/local-nix.ts";
 import {
   type ClosurePath,
@@ -14,8 +11,10 @@ import {
 } from "../../policy/closure-report.ts";
 import type { PolicyDecision } from "../../policy/policy.ts";
 import { DaemonClient } from "../client.ts";
-import { type ConfigOptions, exists, loadCommandConfig } from "../context.ts";
+import { closureRoots, RUNNING_SYSTEM } from "../closure-roots.ts";
+import { type ConfigOptions, loadCommandConfig } from "../context.ts";
 import { type Io, styled } from "../io.ts";
+import { parseCount } from "../options.ts";
 import { Progress } from "../progress.ts";
 
 interface ClosureOptions extends ConfigOptions {
@@ -23,34 +22,8 @@ interface ClosureOptions extends ConfigOptions {
   readonly limit: number;
 }
 
-/** What runs on a NixOS machine. */
-const RUNNING_SYSTEM = "/run/current-system";
 /** Paths of one request. */
 const BATCH = 1000;
-
-function parseCount(text: string): number {
-  if (!/^(0|[1-9]\d{0,8})$/.test(text)) throw new InvalidArgumentError("Not a number.");
-  return Number(text);
-}
-
-async function rootsOf(paths: readonly string[], storeDir: string): Promise<StorePath[]> {
-  const given = paths.length > 0 ? paths : [RUNNING_SYSTEM];
-  if (paths.length === 0 && !(await exists(RUNNING_SYSTEM))) {
-    throw new TrustixError("USAGE", `which closure? There is no ${RUNNING_SYSTEM} here`, {
-      hint: "Name a store path, or a link to one such as ~/.nix-profile.",
-    });
-  }
-  const roots: StorePath[] = [];
-  for (const each of given) {
-    const target = await realpath(resolve(each)).catch(() => resolve(each));
-    const root = `${storeDir}/${target.slice(storeDir.length + 1).split("/", 1)[0]}`;
-    if (!target.startsWith(`${storeDir}/`) || !isStorePath(root, storeDir)) {
-      throw new TrustixError("USAGE", `${each} is no path in ${storeDir}, and no link to one`);
-    }
-    roots.push(root);
-  }
-  return roots;
-}
 
 /** A path of the closure: what is installed, and whether its own name proves it. */
 interface Installed {
@@ -83,7 +56,7 @@ export function define(command: Command, io: Io): void {
     .option("--limit <count>", "paths to list at most", parseCount, 50)
     .action(async (paths: readonly string[], options: ClosureOptions) => {
       const config = await loadCommandConfig(options, io);
-      const roots = await rootsOf(paths, config.nix.storeDir);
+      const roots = await closureRoots(paths, config.nix.storeDir);
       const client = new DaemonClient(config.node.adminSocket);
       const installed = await readClosure(config, roots, io);
       const checked: ClosurePath[] = [];

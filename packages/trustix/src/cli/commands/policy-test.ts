@@ -1,6 +1,6 @@
 // trustix policy test FILE
 import { resolve } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { type Config, loadConfig } from "../../config/load.ts";
 import { openPolicy } from "../../policy/open-policy.ts";
 import { type ReplayCase, renderReplay, replay } from "../../policy/replay.ts";
@@ -8,6 +8,7 @@ import { countVotes, type SubscriptionAnswer } from "../../votes/vote.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
 import { type Io, styled } from "../io.ts";
+import { parseCount } from "../options.ts";
 import { Progress } from "../progress.ts";
 
 interface TestOptions extends ConfigOptions {
@@ -18,11 +19,6 @@ interface TestOptions extends ConfigOptions {
 interface Recalled {
   readonly hashPart: string;
   readonly answers: readonly SubscriptionAnswer[];
-}
-
-function parseCount(text: string): number {
-  if (!/^(0|[1-9]\d{0,8})$/.test(text)) throw new InvalidArgumentError("Not a number.");
-  return Number(text);
 }
 
 /** Answers as the votes of the operators that a configuration gives the subscriptions to. */

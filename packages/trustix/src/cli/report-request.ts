@@ -1,0 +1,54 @@
+// What `trustix report` asks the daemon for, and how a long list of paths is asked for in parts.
+
+import { mergeReports } from "../analyse/render/merge-reports.ts";
+import type { ReportJson, ReportRequest } from "../http/insight-schema.ts";
+import type { DaemonClient } from "./client.ts";
+
+/** What a request needs besides its paths. */
+const REST_BYTES = 1024;
+
+/**
+ * The report on some paths, asked for in as many requests as `maxBodyBytes` makes necessary.
+ * @param paths base names, each once; undefined for all that is known
+ * @param onProgress called with the paths that were counted so far
+ * @throws TrustixError as the daemon does
+ */
+export async function fetchReport(
+  client: DaemonClient,
+  request: Omit<ReportRequest, "paths">,
+  paths: readonly string[] | undefined,
+  maxBodyBytes: number,
+  signal: AbortSignal,
+  onProgress: (done: number) => void,
+): Promise<ReportJson> {
+  const ask = async (body: ReportRequest): Promise<ReportJson> =>
+    (await client.json({ method: "POST", path: "/api/v1/report", body, signal })) as ReportJson;
+  if (paths === undefined) return await ask(request);
+  const reports: ReportJson[] = [];
+  let done = 0;
+  for (const part of partsOf(paths, maxBodyBytes - REST_BYTES)) {
+    reports.push(await ask({ ...request, paths: part }));
+    done += part.length;
+    onProgress(done);
+  }
+  return mergeReports(reports, request.list);
+}
+
+/** Consecutive parts of a list whose JSON fits into `maxBytes`; one at least, and one path at least in each. */
+export function partsOf(paths: readonly string[], maxBytes: number): string[][] {
+  const parts: string[][] = [[]];
+  let size = 0;
+  for (const path of paths) {
+    // Two quotes and a comma; store paths are ASCII and need no escapes.
+    const added = path.length + 3;
+    const last = parts.at(-1) as string[];
+    if (size + added > maxBytes && last.length > 0) {
+      parts.push([path]);
+      size = added;
+    } else {
+      last.push(path);
+      size += added;
+    }
+  }
+  return parts;
+}
