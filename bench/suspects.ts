@@ -1,6 +1,6 @@
 // How well the estimate tells liars from honest builders: precision and recall over simulated networks, as Markdown.
 //
-//     node --conditions=@trustix/source bench/suspects.ts [--seeds 100] [--world versions] [--json FILE]
+//     node --conditions=@trustix/source bench/suspects.ts [--seeds 100] [--first 1000] [--world versions] [--json FILE]
 //
 // Seven builders, 50,000 paths, 15 % of the packages flaky; every builder has 95 % of the paths but for the new one with 1 %.
 // Honest builders differ on reproducible packages too, each at a rate of its own around 1 in 20,000. Three worlds:
@@ -21,9 +21,15 @@ import { estimate } from "trustix/src/analyse/estimate.ts";
 import { scenarios, simulate } from "trustix/src/analyse/simulate.test.util.ts";
 
 const { values } = parseArgs({
-  options: { seeds: { type: "string", default: "100" }, world: { type: "string" }, json: { type: "string" } },
+  options: {
+    seeds: { type: "string", default: "100" },
+    first: { type: "string", default: "1000" },
+    world: { type: "string" },
+    json: { type: "string" },
+  },
 });
 const seeds = Number(values.seeds);
+const first = Number(values.first);
 const worlds = {
   versions: {},
   "one path": { pathsPerPackage: 1, fewOutputs: 0.1 },
@@ -31,14 +37,14 @@ const worlds = {
 };
 
 const rows = [];
-console.log(`${seeds} seeds\n`);
+console.log(`seeds ${first} to ${first + seeds - 1}\n`);
 console.log("| world | scenario | liars named | lowest | honest named | highest | recall | precision | ms |");
 console.log("|---|---|---:|---:|---:|---:|---:|---:|---:|");
 for (const [name, options] of Object.entries(worlds)) {
   if (values.world !== undefined && values.world !== name) continue;
   for (const { name: scenario, world, guilty } of scenarios(options)) {
     let [named, blamed, elapsedMs, lowest, highest] = [0, 0, 0, 1, 0];
-    for (let seed = 1; seed <= seeds; seed++) {
+    for (let seed = first; seed < first + seeds; seed++) {
       const counted = countInContext(simulate(world, seed));
       const start = performance.now();
       const { builders } = estimate(counted);

@@ -81,6 +81,7 @@ function classify({ enforced, votes }: PolicyDecision, local: string | undefined
   for (const vote of votes) {
     if (vote.kind === "conflicting") return "disputed";
     if (vote.kind === "statement") statements.add(vote.statement);
+    if (vote.kind === "quarantined") for (const statement of vote.statements) statements.add(statement);
   }
   if (local !== undefined && statements.size > 0) statements.add(local);
   if (statements.size === 0) return "nobody-else";

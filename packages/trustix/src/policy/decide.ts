@@ -66,7 +66,7 @@ export function decide(
   const [winner, rival] = met;
 
   if (winner === undefined) {
-    const silent = candidates.length === 0 && votes.every((vote) => vote.kind !== "conflicting");
+    const silent = !votes.some((vote) => "claims" in vote);
     const explanation = silent ? explainSilence(rule, votes) : explainShortfall(rule, votes, candidates);
     return { ...common, accepted: false, reason: silent ? "no-votes" : "no-quorum", explanation };
   }
@@ -95,9 +95,21 @@ function memberVotes(quorum: Quorum, votes: readonly Vote[]): Vote[] {
   );
 }
 
-/** A contradiction is dissent whatever it contains: its author stands behind nothing. */
+/** A contradiction is dissent whatever it contains: its author stands behind nothing. Quarantine does not take dissent away. */
 function dissents(vote: Vote, statement: string): boolean {
-  return vote.kind === "conflicting" || (vote.kind === "statement" && vote.statement !== statement);
+  switch (vote.kind) {
+    case "statement":
+      return vote.statement !== statement;
+    case "quarantined":
+      return vote.statements.some((each) => each !== statement);
+    case "conflicting":
+      return true;
+    case "absent":
+    case "unreachable":
+      return false;
+    default:
+      return vote satisfies never;
+  }
 }
 
 function rankCandidates(quorum: Quorum, votes: readonly Vote[]): Candidate[] {
@@ -141,6 +153,10 @@ function explainShortfall(rule: Rule, votes: readonly Vote[], candidates: readon
     parts.push(
       `${list(contradicting)} ${verb(contradicting, "contradict")} ${contradicting.length === 1 ? "itself" : "themselves"}`,
     );
+  }
+  const quarantined = operatorsOf(votes, "quarantined");
+  if (quarantined.length > 0) {
+    parts.push(`${list(quarantined)} ${quarantined.length === 1 ? "is" : "are"} in quarantine`);
   }
   const unreachable = operatorsOf(votes, "unreachable");
   if (unreachable.length > 0) parts.push(`no answer from ${list(unreachable)}`);

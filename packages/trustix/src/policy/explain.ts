@@ -42,9 +42,9 @@ export interface ExplainedVote {
   /** Whether the rule asks this operator. */
   readonly counts: boolean;
   readonly vote: Vote["kind"];
-  /** Labels of what it states: one for `statement`, several for `conflicting`. */
+  /** Labels of what it states: one for `statement`, several for `conflicting`, any number but none for `quarantined`. */
   readonly labels: readonly string[];
-  /** Why it is `unreachable`; null otherwise. */
+  /** Why it is `unreachable` or `quarantined`; null otherwise. */
   readonly reason: string | null;
   readonly sources: readonly ExplainedSource[];
 }
@@ -113,9 +113,7 @@ function labelStatements(decision: PolicyDecision, storeDir: string | undefined)
   const operators = new Map<string, string[]>();
   if (decision.accepted) operators.set(decision.statement, []);
   for (const vote of decision.votes) {
-    const made =
-      vote.kind === "statement" ? [vote.statement] : vote.kind === "conflicting" ? vote.statements : [];
-    for (const statement of made) {
+    for (const statement of statementsOf(vote)) {
       const makers = operators.get(statement);
       if (makers === undefined) operators.set(statement, [vote.operator]);
       else makers.push(vote.operator);
@@ -174,15 +172,15 @@ function explainVote(
     operator: vote.operator,
     counts: asked.has(vote.operator),
     vote: vote.kind,
-    labels:
-      vote.kind === "statement"
-        ? [label(vote.statement)]
-        : vote.kind === "conflicting"
-          ? vote.statements.map(label)
-          : [],
-    reason: vote.kind === "unreachable" ? vote.reason : null,
+    labels: statementsOf(vote).map(label),
+    reason: "reason" in vote ? vote.reason : null,
     sources: "claims" in vote ? vote.claims.map(source) : [],
   };
+}
+
+function statementsOf(vote: Vote): readonly string[] {
+  if (vote.kind === "statement") return [vote.statement];
+  return "statements" in vote ? vote.statements : [];
 }
 
 /** `sha256:0f3k2…` cut to what people compare at a glance. */
@@ -208,6 +206,11 @@ export function renderExplanation(explanation: Explanation, paint: Paint): strin
   const rows = explanation.votes.flatMap((vote) => voteRows(vote, byLabel, paint));
   if (rows.length > 0) {
     lines.push("", renderTable(["OPERATOR", "VOTE", "NAR HASH", "KNOWN FROM", "INDEX", "SEEN"], rows, paint));
+  }
+  for (const { operator, vote, reason } of explanation.votes) {
+    if (vote === "quarantined") {
+      lines.push(`${operator} is in quarantine and does not count: ${visible(reason ?? "")}`);
+    }
   }
   if (explanation.statements.length > 0) {
     const statements = explanation.statements.map((each) => [
@@ -235,9 +238,10 @@ function voteRows(
       return [[name, paint("yellow", "unreachable"), "", visible(vote.reason ?? "")]];
     case "statement":
     case "conflicting":
+    case "quarantined":
       return vote.sources.map((source, index) => [
         index === 0 ? name : "",
-        vote.vote === "conflicting" ? paint("red", `${source.label}, contradicts itself`) : source.label,
+        standing(vote, source, paint),
         shortHash(statements.get(source.label)),
         source.evidence === "logged"
           ? `log ${visible(source.subscription)}${source.checkpoint === null ? "" : ` at size ${source.checkpoint.treeSize}`}`
@@ -248,4 +252,9 @@ function voteRows(
     default:
       return vote.vote satisfies never;
   }
+}
+
+function standing({ vote }: ExplainedVote, { label }: ExplainedSource, paint: Paint): string {
+  if (vote === "conflicting") return paint("red", `${label}, contradicts itself`);
+  return vote === "quarantined" ? paint("yellow", `${label}, in quarantine`) : label;
 }

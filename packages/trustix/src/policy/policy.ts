@@ -13,10 +13,11 @@ import {
 } from "@trustix/nix";
 import { type PolicySettings, policyProblems, type QuorumSettings } from "../config/policy.ts";
 import { TrustixError } from "../errors.ts";
+import { withoutQuarantine } from "../votes/quarantine.ts";
 import type { Vote } from "../votes/vote.ts";
 import { type Candidate, type Decision, decide, type RefusalReason, type Rule } from "./decide.ts";
 import { matchesGlob } from "./glob.ts";
-import { majorityThreshold, percentageThreshold, type Quorum } from "./quorum.ts";
+import { evaluateQuorum, majorityThreshold, percentageThreshold, type Quorum } from "./quorum.ts";
 import type { PolicyScript } from "./script.ts";
 import { storePathOf } from "./statement-path.ts";
 
@@ -56,6 +57,8 @@ export type AcceptanceBasis =
 /** Why nothing was accepted. */
 export type PolicyRefusal =
   | RefusalReason
+  /** It would be accepted if nobody were in quarantine. */
+  | "quarantine"
   /** The policy's script refused. */
   | "script-refused"
   /** The policy's script failed: it threw, ran too long, or returned what it may not. */
@@ -193,15 +196,38 @@ export class Policy {
       };
       return { ...proven, hashPart, storePath: provenPath, mode, votes: counted, enforced: proven };
     }
-    const statements = statementsAbout(facts, counted);
-    const { storePath, verdict } = this.#applyRules(facts, counted, statements);
-    const enforced =
-      this.#script === undefined || statements.length === 0
-        ? verdict
-        : applyScript(this.#script, { storePath, hashPart }, counted, statements, verdict);
+    const { storePath, statements, verdict } = this.#judge(facts, counted);
+    const enforced = counted.some(({ kind }) => kind === "quarantined")
+      ? neverEasier(verdict, this.#judge(facts, withoutQuarantine(counted)).verdict)
+      : verdict;
     const final = mode === "enforce" ? enforced : lenient(enforced, statements);
     const named = final.accepted ? storePathOf(final.statement) : storePath;
     return { ...final, hashPart, storePath: named, mode, votes: counted, enforced };
+  }
+
+  /** Names of the rules that can never be met while these operators do not count. */
+  rulesBlockedBy(silenced: readonly string[]): readonly string[] {
+    const others = this.operators.filter((operator) => !silenced.includes(operator));
+    return [...this.#rules, this.#fallback]
+      .filter(({ quorum }) => !evaluateQuorum(quorum, others).met)
+      .map(({ name }) => name);
+  }
+
+  /** What rules and script say, whatever the mode. */
+  #judge(
+    facts: PathFacts,
+    votes: readonly Vote[],
+  ): {
+    readonly storePath: string | undefined;
+    readonly statements: readonly Supported[];
+    readonly verdict: Verdict;
+  } {
+    const statements = statementsAbout(facts, votes);
+    const { storePath, verdict } = this.#applyRules(facts, votes, statements);
+    const { hashPart } = facts;
+    if (this.#script === undefined || statements.length === 0) return { storePath, statements, verdict };
+    const said = applyScript(this.#script, { storePath, hashPart }, votes, statements, verdict);
+    return { storePath, statements, verdict: said };
   }
 
   /**
@@ -213,10 +239,7 @@ export class Policy {
     votes: readonly Vote[],
     statements: readonly Supported[],
   ): { readonly storePath: string | undefined; readonly verdict: Verdict } {
-    const paths =
-      facts.storePath === undefined
-        ? [...new Set(statements.map((each) => each.storePath))]
-        : [facts.storePath];
+    const paths = facts.storePath === undefined ? namesOf(facts, votes, statements) : [facts.storePath];
     const verdicts = (paths.length === 0 ? [undefined] : paths).map((storePath) => ({
       storePath,
       verdict: this.#applyRule(storePath, votes, statements),
@@ -291,6 +314,33 @@ function statementsAbout(facts: PathFacts, votes: readonly Vote[]): Supported[] 
     if (storePath !== undefined && isPath(storePath, facts)) found.push({ statement, storePath, count: 1 });
   }
   return found.sort((a, b) => b.count - a.count);
+}
+
+/** The paths that statements are about; what quarantined operators say names only paths that could be meant, too. */
+function namesOf(facts: PathFacts, votes: readonly Vote[], statements: readonly Supported[]): string[] {
+  const names = new Set(statements.map((each) => each.storePath));
+  for (const vote of votes) {
+    if (vote.kind !== "quarantined") continue;
+    for (const storePath of vote.statements.map(storePathOf)) {
+      if (storePath !== undefined && isPath(storePath, facts)) names.add(storePath);
+    }
+  }
+  return [...names];
+}
+
+/**
+ * What comes of a verdict without the quarantined operators, given the one in which everybody counts: quarantine may withhold
+ * an acceptance and never bring one about, whether by rules or by a script.
+ */
+function neverEasier(verdict: Verdict, everybody: Verdict): Verdict {
+  const { rule, candidates } = verdict;
+  if (!verdict.accepted) return everybody.accepted ? { ...verdict, reason: "quarantine" } : verdict;
+  if (everybody.accepted && everybody.statement === verdict.statement) return verdict;
+  const explanation = everybody.accepted
+    ? "another statement would be accepted if nobody were in quarantine"
+    : `${everybody.explanation}; what operators in quarantine say still speaks against others`;
+  const reason = everybody.accepted ? "quarantine" : everybody.reason;
+  return { rule, candidates, explanation, accepted: false, reason };
 }
 
 /** Whether a path, as `storePathOf` finds it, is the one in question. */

@@ -25,7 +25,8 @@ export interface ScriptInput {
 
 export interface ScriptVote {
   readonly operator: string;
-  readonly kind: "statement" | "conflicting" | "absent" | "unreachable";
+  /** What a `quarantined` one says does not count; the script is also asked as if it did, and both answers must accept. */
+  readonly kind: "statement" | "conflicting" | "quarantined" | "absent" | "unreachable";
   /** Null unless `kind` is `statement`. */
   readonly statement: string | null;
   /** Whether any of the operator's logs has it; otherwise a cache's signature is all there is. */

@@ -50,6 +50,15 @@ export type Vote =
       readonly statements: readonly string[];
       readonly claims: readonly SourcedClaim[];
     }
+  /** It speaks, and does not count, because it is in quarantine (`quarantine.ts`). Two statements or more contradict each other. */
+  | {
+      readonly operator: string;
+      readonly kind: "quarantined";
+      /** Why it is in quarantine; for people. */
+      readonly reason: string;
+      readonly statements: readonly [string, ...string[]];
+      readonly claims: readonly SourcedClaim[];
+    }
   | { readonly operator: string; readonly kind: "absent" }
   | { readonly operator: string; readonly kind: "unreachable"; readonly reason: string };
 
