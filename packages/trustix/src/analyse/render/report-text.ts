@@ -2,7 +2,7 @@
 
 import type { PathStatusName, ReportJson, StatusCountsJson } from "../../http/insight-schema.ts";
 import { type Paint, renderTable, visible } from "../../terminal.ts";
-import { divideCells, formatShare, STATUS_MEANINGS, STATUSES, sidesOf } from "./counts.ts";
+import { divideCells, formatShare, plural, STATUS_MEANINGS, STATUSES, sidesOf } from "./counts.ts";
 import { spansOf } from "./spans.ts";
 
 /** How a report is printed. */
@@ -49,7 +49,7 @@ export function renderReport(report: ReportJson, scope: string, options: ReportT
   const picture = hasBars ? [""] : [];
   const { total } = report;
   const blocks = [
-    `${paint("bold", visible(scope))}: ${total.paths} paths, ${report.at.slice(0, 16).replace("T", " ")} UTC`,
+    `${paint("bold", visible(scope))}: ${plural(total.paths, "path")}, ${report.at.slice(0, 16).replace("T", " ")} UTC`,
     renderTable(
       ["STATUS", "PATHS", "SHARE", "MEANING"],
       STATUSES.map((status) => [
