@@ -34,15 +34,16 @@ export const STATUSES: readonly PathStatus[] = ["reproducible", "disputed", "sin
  * - `system`: number 0 is unknown, and has no row.
  * - `path`: what is known of each path. `pattern` is what the operators that count say now; `first_seen` when the first
  *   claim came in, `changed` when the class last changed; `disputed` since when it is disputed, or was when it last was,
- *   `healed` when that dispute ended. `status` follows from `kind`. Rows go when a log is forgotten.
- * - `path_search`: index of parts of names: `SELECT rowid FROM path_search WHERE name LIKE '%part%'`, of three
- *   characters or more.
+ *   `healed` when that dispute ended. `status` follows from `kind`. `version` is that of `progress` as the row was last
+ *   written: whoever answers questions over all paths (`queries/`) holds their columns in memory and takes in what is newer.
+ *   Rows go when a log is forgotten; then `progress.epoch` must change, as numbers may be given again.
  * - `cell`: paths by pattern, system and day first seen. Adds up to all paths.
  * - `growth`: claims by log and by hour in which this node first saw them.
  * - `turn`: paths by the hour of `disputed`, and by that of `healed`.
  * - `assessment`: the newest estimate as JSON, one row at most; see `assessment.ts`.
  * - `progress`: one row. `store` is the claim store's id, `seq` the place in its change feed. `cursor` is set while all
- *   claims are gone through again: keys up to it are done. `version` grows with every change.
+ *   claims are gone through again: keys up to it are done. `version` grows with every change. `epoch` is another one
+ *   whenever rows of `path` went away, or all were thrown away.
  */
 export const SCHEMA = `
   CREATE TABLE operator (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -57,14 +58,11 @@ export const SCHEMA = `
     id INTEGER PRIMARY KEY,
     hash TEXT NOT NULL UNIQUE, name TEXT NOT NULL, package TEXT NOT NULL,
     system INTEGER NOT NULL, pattern INTEGER NOT NULL, kind INTEGER NOT NULL, status INTEGER NOT NULL,
-    first_seen INTEGER NOT NULL, changed INTEGER NOT NULL, disputed INTEGER, healed INTEGER
+    first_seen INTEGER NOT NULL, changed INTEGER NOT NULL, disputed INTEGER, healed INTEGER,
+    version INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX path_by_name ON path (name, hash);
-  CREATE INDEX path_by_change ON path (kind, changed, hash);
+  CREATE INDEX path_by_version ON path (version);
   CREATE INDEX path_by_package ON path (package, pattern);
-  CREATE VIRTUAL TABLE path_search USING fts5(
-    name, content = 'path', content_rowid = 'id', tokenize = 'trigram', detail = 'none', columnsize = 0
-  );
   CREATE TABLE cell (
     pattern INTEGER NOT NULL, system INTEGER NOT NULL, day INTEGER NOT NULL, paths INTEGER NOT NULL,
     PRIMARY KEY (pattern, system, day)
@@ -78,7 +76,8 @@ export const SCHEMA = `
   CREATE TABLE assessment (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
   CREATE TABLE progress (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    store TEXT NOT NULL, seq INTEGER NOT NULL, cursor BLOB, version INTEGER NOT NULL
+    store TEXT NOT NULL, seq INTEGER NOT NULL, cursor BLOB, version INTEGER NOT NULL,
+    epoch INTEGER NOT NULL DEFAULT (abs(random() / 4096))
   ) STRICT;
 `;
 
