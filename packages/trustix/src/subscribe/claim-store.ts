@@ -6,28 +6,11 @@
 // here, and never from a transaction that is still open.
 
 import { once } from "node:events";
-import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import { TrustixError } from "../errors.ts";
-import {
-  type ClaimBatch,
-  type ClaimWriter,
-  KEY_BYTES,
-  type LogFault,
-  type LogIdentity,
-  type LogState,
-  type StoredHead,
-} from "./claim-writer.ts";
+import { ClaimReader, type StoredCheckpoint, type StoredClaim } from "./claim-reader.ts";
+import type { ClaimBatch, ClaimWriter, LogFault, LogIdentity, LogState, StoredHead } from "./claim-writer.ts";
 import type { FromWriter, ToWriter } from "./claim-writer-thread.ts";
-
-/** A claim found. */
-export interface StoredClaim {
-  /** Number of the log. */
-  readonly log: number;
-  readonly index: number;
-  readonly statement: string;
-  readonly seenAtMs: number;
-}
 
 /** The sources run unbuilt; a bundle has the worker beside it. */
 const WORKER = new URL(
@@ -38,34 +21,29 @@ const WORKER = new URL(
 /** The claims of all subscribed logs. */
 export class ClaimStore implements AsyncDisposable {
   readonly #writer: WriterThread;
-  readonly #reader: DatabaseSync;
-  readonly #select: StatementSync;
+  readonly #reader: ClaimReader;
+  /** The file: a `ClaimReader` can read it in any thread. */
+  readonly path: string;
 
-  private constructor(writer: WriterThread, reader: DatabaseSync) {
+  private constructor(path: string, writer: WriterThread) {
+    this.path = path;
     this.#writer = writer;
-    this.#reader = reader;
-    this.#select = reader.prepare(
-      `SELECT c.log, c.claim, c.seen, s.text FROM claim c JOIN statement s ON s.id = c.statement
-       WHERE c.key = ? ORDER BY c.log, c.claim`,
-    );
+    this.#reader = new ClaimReader(path);
   }
 
   /**
-   * Opens the database at `path`, or starts an empty one when there is none.
+   * Opens the database at `path`, or starts an empty one when there is none. One of an older version is brought up to date.
    *
-   * Throws `STATE_LOCKED` when another process writes to it, `STATE_CORRUPT` when it is damaged or of another version,
+   * Throws `STATE_LOCKED` when another process writes to it, `STATE_CORRUPT` when it is damaged or of a newer version,
    * `STORAGE_FAILED` when it cannot be created.
    */
   static async open(path: string): Promise<ClaimStore> {
-    const writer = await WriterThread.start(path);
-    const reader = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
-    reader.exec("PRAGMA cache_size = -32000");
-    return new ClaimStore(writer, reader);
+    return new ClaimStore(path, await WriterThread.start(path));
   }
 
   /** The state of a log, which begins empty. */
   log(identity: LogIdentity): Promise<LogState> {
-    return this.#writer.call("log", [identity]);
+    return this.#writer.log("log", [identity]);
   }
 
   /**
@@ -73,26 +51,15 @@ export class ClaimStore implements AsyncDisposable {
    * check what the statements are about.
    */
   claims(key: Uint8Array): StoredClaim[] {
-    return this.#select.all(key.subarray(0, KEY_BYTES)).map(storedClaim);
+    return this.#reader.claims(key);
   }
 
   /**
    * Claims by key, a page of keys at a time, in no meaningful order.
    * @param keys of one page
    */
-  *pages(keys: number): Generator<StoredClaim[]> {
-    const select = this.#reader.prepare(
-      `SELECT c.key, c.log, c.claim, c.seen, s.text FROM claim c JOIN statement s ON s.id = c.statement
-       WHERE c.key IN (SELECT DISTINCT key FROM claim WHERE key > ? ORDER BY key LIMIT ?)
-       ORDER BY c.key, c.log, c.claim`,
-    );
-    for (let after = new Uint8Array(0); ; ) {
-      const rows = select.all(after, keys);
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      yield rows.map(storedClaim);
-      after = last.key as Uint8Array<ArrayBuffer>;
-    }
+  pages(keys: number): Generator<StoredClaim[]> {
+    return this.#reader.pages(keys);
   }
 
   /**
@@ -100,30 +67,27 @@ export class ClaimStore implements AsyncDisposable {
    * once, up to a number. Reads all that there are.
    */
   named(storeDir: string, name: string, limit: number): string[] {
-    const start = `1;${storeDir}/`;
-    const at = start.length + 34;
-    return this.#reader
-      .prepare(
-        `SELECT DISTINCT text FROM statement WHERE substr(text, 1, ?) = ? AND substr(text, ?, ?) = ?
-         AND (substr(text, ?, 1) = ';' OR substr(text, ?, 2) GLOB '-[0-9]') LIMIT ?`,
-      )
-      .all(start.length, start, at, name.length, name, at + name.length, at + name.length, limit)
-      .map((row) => row.text as string);
+    return this.#reader.named(storeDir, name, limit);
+  }
+
+  /** Accepted checkpoints of a log, newest first, up to a number; the newest thousand are kept. */
+  checkpoints(log: number, limit: number): StoredCheckpoint[] {
+    return this.#reader.checkpoints(log, limit);
   }
 
   /** Makes `head` the one that every later checkpoint must extend. It is the end of any rollback. */
   saveHead(log: number, head: StoredHead): Promise<LogState> {
-    return this.#writer.call("update", [log, { head, rolledBackSinceMs: undefined }]);
+    return this.#writer.log("update", [log, { head, rolledBackSinceMs: undefined }]);
   }
 
   /** Notes since when the log shows a smaller tree, or that it does not any more. */
   saveRollback(log: number, sinceMs: number | undefined): Promise<LogState> {
-    return this.#writer.call("update", [log, { rolledBackSinceMs: sinceMs }]);
+    return this.#writer.log("update", [log, { rolledBackSinceMs: sinceMs }]);
   }
 
   /** Notes that a log does not count, or, with `undefined`, that it counts again. */
   saveFault(log: number, fault: LogFault | undefined): Promise<LogState> {
-    return this.#writer.call("update", [log, { fault, rolledBackSinceMs: undefined }]);
+    return this.#writer.log("update", [log, { fault, rolledBackSinceMs: undefined }]);
   }
 
   /**
@@ -131,17 +95,22 @@ export class ClaimStore implements AsyncDisposable {
    * elsewhere. After it rejects nothing has changed.
    */
   append(log: number, batch: ClaimBatch): Promise<LogState> {
-    return this.#writer.call("append", [log, batch]);
+    return this.#writer.log("append", [log, batch]);
   }
 
   /** Forgets a log's claims, head and faults: it begins empty again. */
   forget(log: number): Promise<LogState> {
-    return this.#writer.call("forget", [log]);
+    return this.#writer.log("forget", [log]);
+  }
+
+  /** Drops the change feed up to a number: whoever follows it has seen that part. */
+  async trimFeed(seq: number): Promise<void> {
+    await this.#writer.call("trimFeed", [seq]);
   }
 
   /** Waits for what is being written, and closes the database. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#reader.isOpen) this.#reader.close();
+    this.#reader[Symbol.dispose]();
     await this.#writer.close();
   }
 }
@@ -190,13 +159,24 @@ class WriterThread {
     }
   }
 
-  async call<M extends ToWriter["method"]>(method: M, args: Parameters<ClaimWriter[M]>): Promise<LogState> {
+  /** Calls a method that returns the state of a log. */
+  async log<M extends Exclude<ToWriter["method"], "trimFeed">>(
+    method: M,
+    args: Parameters<ClaimWriter[M]>,
+  ): Promise<LogState> {
+    return (await this.call(method, args))!;
+  }
+
+  async call<M extends ToWriter["method"]>(
+    method: M,
+    args: Parameters<ClaimWriter[M]>,
+  ): Promise<LogState | undefined> {
     if (this.#end !== undefined) throw this.#end;
     const call = ++this.#calls;
     const answer = Promise.withResolvers<LogState | undefined>();
     this.#waiting.set(call, answer);
     this.#worker.postMessage({ call, method, args });
-    return (await answer.promise)!;
+    return answer.promise;
   }
 
   async close(): Promise<void> {
@@ -211,13 +191,4 @@ class WriterThread {
     for (const { reject } of this.#waiting.values()) reject(this.#end);
     this.#waiting.clear();
   }
-}
-
-function storedClaim(row: Record<string, SQLOutputValue>): StoredClaim {
-  return {
-    log: row.log as number,
-    index: row.claim as number,
-    statement: row.text as string,
-    seenAtMs: (row.seen as number) * 1000,
-  };
 }

@@ -4,7 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { TrustixError, type TrustixErrorCode } from "../errors.ts";
 import { ClaimWriter, type LogState } from "./claim-writer.ts";
 
-type Method = "log" | "update" | "append" | "forget";
+type Method = "log" | "update" | "append" | "forget" | "trimFeed";
 
 /** A call of a method, with a number of the caller's choice. */
 export type ToWriter = {
@@ -48,7 +48,7 @@ function asTrustixError(error: unknown): TrustixError {
 
 let writer: ClaimWriter | undefined;
 
-function call(message: ToWriter): LogState {
+function call(message: ToWriter): LogState | undefined {
   switch (message.method) {
     case "log":
       return writer!.log(...message.args);
@@ -58,6 +58,9 @@ function call(message: ToWriter): LogState {
       return writer!.append(...message.args);
     case "forget":
       return writer!.forget(...message.args);
+    case "trimFeed":
+      writer!.trimFeed(...message.args);
+      return undefined;
     default:
       return message satisfies never;
   }

@@ -5,16 +5,20 @@
 // as two already say that the log contradicts itself. So the rows for a key are bounded. Builders that agree share the
 // text of the statement.
 
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { TrustixError } from "../errors.ts";
-import { isDatabaseBusy } from "../store/state-lock.ts";
+import { openClaimDatabase } from "./claim-database.ts";
 
 /** Bytes of a map key that are stored. Whoever reads must check what a statement is about: keys may be made to share them. */
 export const KEY_BYTES = 8;
 /** Different statements kept for one key of one log. */
 const MAX_STATEMENTS = 8;
-/** Changes with the meaning of the rows. */
-const VERSION = 1;
+/** Systems told apart; claims of any further one are of unknown system. */
+const MAX_SYSTEMS = 255;
+/** Accepted checkpoints kept of each log. */
+const MAX_CHECKPOINTS = 1000;
+/** Keys in one row of the change feed. */
+const FEED_KEYS = 1 << 16;
 /** Root of the empty tree: the SHA-256 of nothing. */
 const EMPTY_ROOT = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
@@ -73,6 +77,8 @@ export interface NewClaim {
   readonly index: number;
   /** One line, without LF. */
   readonly statement: string;
+  /** Such as `x86_64-linux`; undefined when unknown. */
+  readonly system?: string | undefined;
 }
 
 /** Claims as they go from thread to thread: a few large values instead of many small ones. */
@@ -82,6 +88,9 @@ export interface PackedClaims {
   readonly indices: Float64Array;
   /** Joined by LF. */
   readonly statements: string;
+  /** For each claim 0, or the place of its system in `systemNames`, from 1 on. */
+  readonly systems: Uint8Array;
+  readonly systemNames: readonly string[];
 }
 
 /** Consecutive entries of a log, read. */
@@ -101,30 +110,23 @@ export interface ClaimBatch {
 export function packClaims(claims: readonly NewClaim[]): PackedClaims {
   const keys = new Uint8Array(KEY_BYTES * claims.length);
   for (const [i, { key }] of claims.entries()) keys.set(key.subarray(0, KEY_BYTES), KEY_BYTES * i);
+  const names: string[] = [];
+  const systems = Uint8Array.from(claims, ({ system }) => {
+    if (system === undefined) return 0;
+    const known = names.indexOf(system) + 1;
+    if (known > 0) return known;
+    return names.length < MAX_SYSTEMS ? names.push(system) : 0;
+  });
   return {
     keys,
     indices: Float64Array.from(claims, ({ index }) => index),
     statements: claims.map(({ statement }) => statement).join("\n"),
+    systems,
+    systemNames: names,
   };
 }
 
 type Changes = Partial<Omit<LogState, "id">>;
-
-const SCHEMA = `
-  CREATE TABLE log (
-    id INTEGER PRIMARY KEY,
-    origin TEXT NOT NULL, key TEXT NOT NULL, protocol TEXT NOT NULL,
-    size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL, seen INTEGER NOT NULL,
-    next_index INTEGER NOT NULL, claims INTEGER NOT NULL, unreadable INTEGER NOT NULL, surplus INTEGER NOT NULL,
-    statement_bytes INTEGER NOT NULL, rolled_back INTEGER, fault TEXT,
-    UNIQUE (origin, key, protocol)
-  ) STRICT;
-  CREATE TABLE statement (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
-  CREATE TABLE claim (
-    key BLOB NOT NULL, log INTEGER NOT NULL, claim INTEGER NOT NULL, statement INTEGER NOT NULL, seen INTEGER NOT NULL,
-    PRIMARY KEY (key, log, claim)
-  ) STRICT, WITHOUT ROWID;
-`;
 
 /** Writes to the database. Each method is one transaction, and changes nothing if it throws. */
 export class ClaimWriter implements Disposable {
@@ -133,6 +135,9 @@ export class ClaimWriter implements Disposable {
   readonly #selectShared: StatementSync;
   readonly #insertStatement: StatementSync;
   readonly #insertClaim: StatementSync;
+  readonly #insertChange: StatementSync;
+  /** Numbers of systems; read again when it is empty. */
+  readonly #systems = new Map<string, number>();
 
   private constructor(database: DatabaseSync) {
     this.#database = database;
@@ -142,17 +147,14 @@ export class ClaimWriter implements Disposable {
     );
     this.#insertStatement = database.prepare("INSERT INTO statement (text) VALUES (?)");
     this.#insertClaim = database.prepare(
-      "INSERT INTO claim (key, log, claim, statement, seen) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO claim (key, log, claim, statement, seen, system) VALUES (?, ?, ?, ?, ?, ?)",
     );
+    this.#insertChange = database.prepare("INSERT INTO feed (log, count, seen, keys) VALUES (?, ?, ?, ?)");
   }
 
   /** See `ClaimStore.open`. */
   static open(path: string): ClaimWriter {
-    try {
-      return new ClaimWriter(openDatabase(path));
-    } catch (cause) {
-      throw openError(path, cause);
-    }
+    return new ClaimWriter(openClaimDatabase(path));
   }
 
   /** The state of a log, which begins empty. */
@@ -172,7 +174,10 @@ export class ClaimWriter implements Disposable {
 
   /** Changes what is noted of a log. */
   update(log: number, changes: Pick<Changes, "head" | "rolledBackSinceMs" | "fault">): LogState {
-    return this.#transaction(() => this.#save(log, changes));
+    return this.#transaction(() => {
+      if (changes.head !== undefined) this.#keepCheckpoint(log, changes.head);
+      return this.#save(log, changes);
+    });
   }
 
   /** Stores a batch with the place behind it. Throws `INVALID_ARGUMENT` when reading stands elsewhere. */
@@ -188,13 +193,17 @@ export class ClaimWriter implements Disposable {
         );
       }
       let { claims, surplus, statementBytes } = before;
-      for (const { key, index, statement } of sorted) {
-        const stored = this.#insert(log, key, index, statement, seen);
+      const keys = new Uint8Array(KEY_BYTES * sorted.length);
+      for (const claim of sorted) {
+        const stored = this.#insert(log, claim, seen);
         if (stored === "new") {
+          keys.set(claim.key, KEY_BYTES * (claims - before.claims));
           claims++;
-          statementBytes += statement.length;
+          statementBytes += claim.statement.length;
         } else if (stored === "surplus") surplus++;
       }
+      const added = claims - before.claims;
+      if (added > 0) this.#insertChange.run(log, added, seen, keys.subarray(0, KEY_BYTES * added));
       const unreadable = before.unreadable + batch.unreadable;
       return this.#save(log, { claims, surplus, statementBytes, unreadable, nextIndex: batch.nextIndex });
     });
@@ -203,6 +212,8 @@ export class ClaimWriter implements Disposable {
   /** Forgets a log's claims, head and faults: it begins empty again. */
   forget(log: number): LogState {
     return this.#transaction(() => {
+      this.#feedForgotten(log);
+      this.#database.prepare("DELETE FROM checkpoint WHERE log = ?").run(log);
       this.#database.prepare("DELETE FROM claim WHERE log = ?").run(log);
       this.#database.exec("DELETE FROM statement WHERE id NOT IN (SELECT statement FROM claim)");
       return this.#save(log, {
@@ -218,15 +229,18 @@ export class ClaimWriter implements Disposable {
     });
   }
 
+  /** Drops the part of the change feed up to a number: whoever follows has seen it. */
+  trimFeed(seq: number): void {
+    this.#database.prepare("DELETE FROM feed WHERE seq <= ?").run(seq);
+  }
+
   [Symbol.dispose](): void {
     if (this.#database.isOpen) this.#database.close();
   }
 
   #insert(
     log: number,
-    key: Uint8Array,
-    index: number,
-    text: string,
+    { key, index, statement: text, system }: NewClaim,
     seen: number,
   ): "new" | "repeated" | "surplus" {
     let own = 0;
@@ -240,8 +254,50 @@ export class ClaimWriter implements Disposable {
     }
     if (own >= MAX_STATEMENTS) return "surplus";
     statement ??= this.#insertStatement.run(text).lastInsertRowid;
-    this.#insertClaim.run(key, log, index, statement, seen);
+    this.#insertClaim.run(key, log, index, statement, seen, this.#systemNumber(system));
     return "new";
+  }
+
+  #systemNumber(name: string | undefined): number {
+    if (name === undefined) return 0;
+    if (this.#systems.size === 0) {
+      for (const row of this.#database.prepare("SELECT id, name FROM system").all())
+        this.#systems.set(row.name as string, row.id as number);
+    }
+    const known = this.#systems.get(name);
+    if (known !== undefined) return known;
+    if (this.#systems.size >= MAX_SYSTEMS) return 0;
+    const { lastInsertRowid } = this.#database.prepare("INSERT INTO system (name) VALUES (?)").run(name);
+    this.#systems.set(name, Number(lastInsertRowid));
+    return Number(lastInsertRowid);
+  }
+
+  #keepCheckpoint(log: number, { size, root, note, seenAtMs }: StoredHead): void {
+    this.#database
+      .prepare("INSERT OR REPLACE INTO checkpoint (log, size, root, note, seen) VALUES (?, ?, ?, ?, ?)")
+      .run(log, size, Buffer.from(root).toString("base64"), note, seenAtMs);
+    this.#database
+      .prepare(
+        `DELETE FROM checkpoint WHERE log = ?1 AND size <=
+         (SELECT size FROM checkpoint WHERE log = ?1 ORDER BY size DESC LIMIT 1 OFFSET ?2)`,
+      )
+      .run(log, MAX_CHECKPOINTS);
+  }
+
+  /** What a log claimed, for whoever follows: its first row says how many claims are gone. */
+  #feedForgotten(log: number): void {
+    let count = -this.#state(log).claims;
+    if (count === 0) return;
+    const select = this.#database.prepare(
+      "SELECT DISTINCT key FROM claim WHERE log = ? AND key > ? ORDER BY key LIMIT ?",
+    );
+    for (let after = new Uint8Array(0); ; count = 0) {
+      const keys = select.all(log, after, FEED_KEYS).map((row) => row.key as Uint8Array<ArrayBuffer>);
+      const last = keys.at(-1);
+      if (last === undefined) return;
+      this.#insertChange.run(log, count, 0, Buffer.concat(keys));
+      after = last;
+    }
   }
 
   #state(log: number): LogState {
@@ -281,6 +337,7 @@ export class ClaimWriter implements Disposable {
       return result;
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      this.#systems.clear();
       throw error;
     }
   }
@@ -288,12 +345,13 @@ export class ClaimWriter implements Disposable {
 
 /** In order of the key, pages of the index are touched once each instead of once for every claim. */
 function unpackSorted(parts: readonly PackedClaims[]): NewClaim[] {
-  const ranked = parts.flatMap(({ keys, indices, statements }) => {
+  const ranked = parts.flatMap(({ keys, indices, statements, systems, systemNames }) => {
     const view = new DataView(keys.buffer, keys.byteOffset, keys.length);
     return statements.split("\n").map((statement, i) => ({
       key: keys.subarray(KEY_BYTES * i, KEY_BYTES * (i + 1)),
       index: indices[i]!,
       statement,
+      system: systemNames[systems[i]! - 1],
       rank: view.getUint32(KEY_BYTES * i),
     }));
   });
@@ -317,53 +375,4 @@ function stateOf(row: Record<string, unknown>): LogState {
     rolledBackSinceMs: (row.rolled_back as number | null) ?? undefined,
     fault: row.fault === null ? undefined : (JSON.parse(row.fault as string) as LogFault),
   };
-}
-
-function openDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: 0 });
-  try {
-    database.exec(`
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = NORMAL;
-      PRAGMA cache_size = -64000;
-      PRAGMA wal_autocheckpoint = 16000;
-      PRAGMA journal_size_limit = 67108864;
-      BEGIN IMMEDIATE;
-    `);
-    const version = database.prepare("PRAGMA user_version").get()!.user_version;
-    if (version !== 0 && version !== VERSION) {
-      throw new TrustixError("STATE_CORRUPT", `${path} is of version ${version}, not ${VERSION}`, {
-        hint: "Use the version of Trustix that wrote it, or remove it to read all logs again from their beginning.",
-      });
-    }
-    if (version === 0) database.exec(`${SCHEMA} PRAGMA user_version = ${VERSION};`);
-    database.exec("COMMIT");
-    return database;
-  } catch (error) {
-    if (database.isOpen) database.close();
-    throw error;
-  }
-}
-
-function openError(path: string, cause: unknown): TrustixError {
-  if (cause instanceof TrustixError) return cause;
-  if (isDatabaseBusy(cause)) {
-    return new TrustixError("STATE_LOCKED", `another process is writing to ${path}`, {
-      hint: "Stop that process, or give this one its own state directory.",
-      cause,
-    });
-  }
-  // SQLITE_CORRUPT and SQLITE_NOTADB. What was seen of the logs is in there, so it is never thrown away silently.
-  const isDamaged =
-    cause instanceof Error && "errcode" in cause && (cause.errcode === 11 || cause.errcode === 26);
-  if (isDamaged) {
-    return new TrustixError("STATE_CORRUPT", `${path} is damaged`, {
-      hint: "Check the disk. Remove the file to read all logs again from their beginning; rollbacks and forks since then go unnoticed.",
-      cause,
-    });
-  }
-  return new TrustixError("STORAGE_FAILED", `cannot open ${path}`, {
-    hint: "Check that the directory exists, that this user may write to it, and that the disk has room.",
-    cause,
-  });
 }

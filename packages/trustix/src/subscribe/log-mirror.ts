@@ -31,7 +31,8 @@ import type { Peer } from "../fetch/peer.ts";
 import type { DurableFiles } from "../store/durable-files.ts";
 import type { Answer } from "../votes/vote.ts";
 import { ClaimBatches } from "./claim-batches.ts";
-import type { ClaimStore, StoredClaim } from "./claim-store.ts";
+import type { StoredClaim } from "./claim-reader.ts";
+import type { ClaimStore } from "./claim-store.ts";
 import type { LogFault, LogState, NewClaim, StoredHead } from "./claim-writer.ts";
 import { type Evidence, formatEvidence, type ProvenEntry } from "./evidence.ts";
 import type { LogSubscription, MirrorLimits } from "./options.ts";
@@ -340,8 +341,10 @@ export class LogMirror {
   /** The claim in an entry; a log may hold anything. */
   #parse(entry: Uint8Array, index: number): NewClaim | undefined {
     try {
-      const { key, statement } = this.#protocol.parseEntry(entry);
-      return { key, statement, index };
+      const { key, statement, attributes } = this.#protocol.parseEntry(entry);
+      const isNix = this.#protocol.name === "nix";
+      const system = isNix ? attributes.find(({ name }) => name === "system")?.value : undefined;
+      return { key, statement, index, system };
     } catch {
       return undefined;
     }

@@ -19,7 +19,8 @@ import { openPeer, type Peer, type PeerLimits } from "../fetch/peer.ts";
 import { DurableFiles } from "../store/durable-files.ts";
 import { type FileSystem, nodeFileSystem } from "../store/file-system.ts";
 import type { Answer, SubscriptionAnswer } from "../votes/vote.ts";
-import { ClaimStore, type StoredClaim } from "./claim-store.ts";
+import type { StoredClaim } from "./claim-reader.ts";
+import { ClaimStore } from "./claim-store.ts";
 import type { Evidence, ProvenEntry } from "./evidence.ts";
 import { LogMirror, type LogStatus, type Sleep } from "./log-mirror.ts";
 import {
