@@ -101,6 +101,35 @@ const script = z
   })
   .meta({ description: "A function in place of, or on top of, rules." });
 
+const quarantine = z
+  .strictObject({
+    enabled: z.boolean().default(false).meta({
+      description:
+        "Whether an operator that is found to deviate stops counting by itself. Who was put into quarantine by hand does not count either way.",
+    }),
+    above: z.number().min(0.9).max(0.999_999).default(0.99).meta({
+      kind: "number from 0.9 to 0.999999",
+      description: "The probability that it deviates has to be above this.",
+    }),
+    "min-paths": z.int().min(1).max(1_000_000).default(10).meta({
+      description:
+        "It has to have deviated on about so many paths at least. One that was released goes back after so many more than were known then.",
+    }),
+    after: duration(0, 30 * 86_400_000, {
+      description:
+        "How long it has to have been that suspect: while logs are still being read, those read first look alike.",
+    }).prefault("1h"),
+    "at-most": z.string().regex(PERCENTAGE, 'must be a percentage from "1%" to "100%"').default("34%").meta({
+      kind: "percentage",
+      description:
+        "Share of all operators, rounded down, beyond which nobody is put into quarantine automatically. Those in it already count as part of it, by whomever they were put there. Builders that collude can make an honest one look bad; with this they cannot silence the rest.",
+    }),
+  })
+  .meta({
+    description:
+      "Suspects stop counting: visibly, until `trustix quarantine release`. Thresholds stay as they are, and what would be refused if everybody counted is refused still, so quarantine only ever makes acceptance harder.",
+  });
+
 /** `[policy]` */
 export const policySchema = z
   .strictObject({
@@ -129,6 +158,7 @@ export const policySchema = z
       .default([])
       .meta({ description: rule.meta()?.description ?? "" }),
     script: script.optional(),
+    quarantine: quarantine.prefault({}),
   })
   .meta({
     description:
@@ -162,6 +192,15 @@ export interface PolicySettings extends QuorumSettings {
   readonly group: readonly GroupSettings[];
   readonly rule: readonly RuleSettings[];
   readonly script?: { readonly file: string; readonly time: number; readonly memory: number } | undefined;
+}
+
+/** `[policy.quarantine]` with keys as the daemon has them. `after` is in milliseconds, `atMost` a percentage such as `"34%"`. */
+export interface QuarantineSettings {
+  readonly enabled: boolean;
+  readonly above: number;
+  readonly minPaths: number;
+  readonly after: number;
+  readonly atMost: string;
 }
 
 /** One thing that is wrong with a policy: where, as steps from the top of the file, and what to do about it. */

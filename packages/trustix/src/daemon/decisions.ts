@@ -12,7 +12,10 @@ import type { PathFacts, Policy, PolicyDecision } from "../policy/policy.ts";
 import { formatEvidence } from "../subscribe/evidence.ts";
 import type { CacheSubscription, LogSubscription } from "../subscribe/options.ts";
 import { type SubscriptionStatus, Subscriptions } from "../subscribe/subscriptions.ts";
+import { markQuarantined } from "../votes/quarantine.ts";
 import { countVotes, type SubscriptionAnswer, type Vote } from "../votes/vote.ts";
+import type { Logger } from "./logger.ts";
+import { Quarantine } from "./quarantine.ts";
 
 /** The state of a subscription, and how its word fared in the decisions since the start. */
 export type ListenedStatus = SubscriptionStatus & {
@@ -79,14 +82,16 @@ async function subscriptionsOf(config: Config): Promise<{
 /** Decides about paths. Disposing ends the subscriptions. */
 export class Decisions implements ApiDecisions, AsyncDisposable {
   readonly policy: Policy;
+  readonly quarantine: Quarantine;
   readonly #subscriptions: Subscriptions;
   readonly #askBudgetMs: number;
   readonly #storeDir: string;
   readonly #evidenceDirectory: string;
   readonly #tallies = new Map<string, Tally>();
 
-  private constructor(policy: Policy, subscriptions: Subscriptions, config: Config) {
+  private constructor(policy: Policy, quarantine: Quarantine, subscriptions: Subscriptions, config: Config) {
     this.policy = policy;
+    this.quarantine = quarantine;
     this.#subscriptions = subscriptions;
     this.#askBudgetMs = config.subscribe.askBudget;
     this.#storeDir = config.nix.storeDir;
@@ -95,11 +100,12 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
   }
 
   /**
-   * Loads the policy and begins to follow the subscriptions.
-   * @throws TrustixError `CONFIG_INVALID`, `POLICY_SCRIPT_INVALID`, and what `Subscriptions.open` throws
+   * Loads the policy and who is in quarantine, and begins to follow the subscriptions.
+   * @throws TrustixError `CONFIG_INVALID`, `POLICY_SCRIPT_INVALID`, and what `Quarantine.open` and `Subscriptions.open` throw
    */
-  static async open(config: Config): Promise<Decisions> {
+  static async open(config: Config, logger: Logger): Promise<Decisions> {
     const policy = await openPolicy(config);
+    const quarantine = await Quarantine.open({ config, policy, logger, now: Date.now });
     const { pollInterval, silence, maxLogSize, cacheTimeout } = config.subscribe;
     const subscriptions = await Subscriptions.open({
       ...(await subscriptionsOf(config)),
@@ -112,7 +118,7 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
       },
       cacheLimits: { timeoutMs: cacheTimeout },
     });
-    return new Decisions(policy, subscriptions, config);
+    return new Decisions(policy, quarantine, subscriptions, config);
   }
 
   /**
@@ -212,7 +218,8 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
   }
 
   #judge(facts: PathFacts, answers: readonly SubscriptionAnswer[]): PolicyDecision {
-    const decision = this.policy.decide(facts, countVotes(this.policy.operators, answers));
+    const votes = countVotes(this.policy.operators, answers);
+    const decision = this.policy.decide(facts, markQuarantined(votes, this.quarantine));
     if (decision.accepted) this.#count(decision.statement, decision.votes);
     return decision;
   }

@@ -28,12 +28,15 @@ export async function openUserRoles(
   if (subscription.length === 0 && !substitute.enabled) return undefined;
   warnOfGaps(config, logger);
   await using stack = new AsyncDisposableStack();
-  const decisions = stack.use(await Decisions.open(config));
+  const decisions = stack.use(await Decisions.open(config, logger));
   const stop = new AbortController();
-  const watching = watchHealth(() => decisions.status(), logger, sleep, stop.signal);
-  stack.defer(() => {
+  const watching = [
+    watchHealth(() => decisions.status(), logger, sleep, stop.signal),
+    decisions.quarantine.watch(sleep, stop.signal),
+  ];
+  stack.defer(async () => {
     stop.abort();
-    return watching;
+    await Promise.all(watching);
   });
   let substituter: Substituter | undefined;
   if (substitute.enabled && substitute.keyFile !== undefined) {
