@@ -6,6 +6,7 @@ import { causesOf } from "./difference-cause.ts";
 import { diffNars, type NarDiffOptions } from "./nar-diff.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
+const hex = (text: string) => Buffer.from(text).toString("hex");
 const file = (text: string | Uint8Array, executable = false): NarTree => ({
   type: "regular",
   executable,
@@ -51,12 +52,12 @@ describe("diffNars", () => {
     expect(differences).toMatchObject([
       { path: "bin/mode", kind: "mode", before: true, after: false },
       { path: "fresh", kind: "added", type: "symlink" },
-      { path: "gone", kind: "removed", type: "directory" },
+      { path: "gone", kind: "removed", type: "directory", files: 1, bytes: 1 },
       { path: "kind", kind: "type", before: "regular", after: "directory" },
       { path: "lib", kind: "symlink", before: "lib64", after: "lib32" },
       { path: "text.txt", kind: "contents", firstDifference: 4, beforeBytes: 13, afterBytes: 13, causes: [] },
     ]);
-    expect(differences.at(-1)).toMatchObject({ excerpt: { from: 0, before: bytes("one two three") } });
+    expect(differences.at(-1)).toMatchObject({ excerpt: { from: 0, before: hex("one two three") } });
   });
 
   test("compares roots that are no directories", async () => {
@@ -76,8 +77,9 @@ describe("diffNars", () => {
       dir(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, file(text)])));
     const { differences, unlisted } = await diff(many("a"), many("b"), { maxDifferences: 5 });
     expect([differences.length, unlisted]).toEqual([5, 15]);
-    const large = await diff(file("x".repeat(100)), file(`${"x".repeat(90)}y`), { maxExplainBytes: 99 });
-    expect(large.differences).toMatchObject([{ firstDifference: 90, causes: [], excerpt: undefined }]);
+    const large = await diff(file("x".repeat(100)), file(`${"x".repeat(90)}y`), { maxFileBytes: 99 });
+    const excerpt = { from: 58, before: hex("x".repeat(42)), after: hex(`${"x".repeat(32)}y`) };
+    expect(large.differences).toMatchObject([{ firstDifference: 90, causes: [], excerpt, text: null }]);
     await expect(diff(many("a"), many("a"), { limits: { maxNarBytes: 500 } })).rejects.toMatchObject({
       code: "NAR_LIMIT",
     });

@@ -1,7 +1,7 @@
 // What differs between two NARs, file by file, in one pass over both and without holding either.
 //
 // A NAR has its names in order, so two of them are walked in step as in a merge. Whoever made the archives controls all of
-// it: what is kept of files and how many differences are listed is bounded.
+// it: what is kept of files, how much is looked into, and how much is listed is bounded.
 
 import {
   type ByteSource,
@@ -11,54 +11,36 @@ import {
   narText,
   parseNar,
 } from "@trustix/nix";
-import { causesOf, type DifferenceCause } from "./difference-cause.ts";
+import type { DifferenceJson, PathDiffJson } from "../http/diff-schema.ts";
+import {
+  type Budget,
+  type ContentsFindings,
+  EXCERPT_BYTES,
+  examine,
+  NO_FINDINGS,
+  sharedLength,
+} from "./contents-diff.ts";
+import { causesOf } from "./difference-cause.ts";
 
-/** What a name in an archive stands for. */
-export type NarNodeType = "directory" | "regular" | "symlink";
-
-/** One difference. `path` is relative to the root, `""` for the root itself; bytes that are not UTF-8 are `\xNN`. */
-export type NarDifference = { readonly path: string } & (
-  | { readonly kind: "added" | "removed"; readonly type: NarNodeType }
-  | { readonly kind: "type"; readonly before: NarNodeType; readonly after: NarNodeType }
-  /** Whether it is executable, before and after. */
-  | { readonly kind: "mode"; readonly before: boolean; readonly after: boolean }
-  | { readonly kind: "symlink"; readonly before: string; readonly after: string }
-  | ({ readonly kind: "contents" } & ContentsDifference)
-);
-
-/** How the contents of a file differ. */
-export interface ContentsDifference {
-  readonly beforeBytes: number;
-  readonly afterBytes: number;
-  /** Offset of the first byte that differs; the shorter size when one file is the beginning of the other. */
-  readonly firstDifference: number;
-  /** What explains all that differs. Empty for anything else, and for files above `maxExplainBytes`. */
-  readonly causes: readonly DifferenceCause[];
-  /** Bytes of both around the first difference, from the offset `from` on; undefined above `maxExplainBytes`. */
-  readonly excerpt:
-    | { readonly from: number; readonly before: Uint8Array; readonly after: Uint8Array }
-    | undefined;
-}
-
-/** The differences, in archive order. */
-export interface NarDiff {
-  readonly differences: readonly NarDifference[];
-  /** Differences found but not listed. A file that is not listed was not looked into. */
-  readonly unlisted: number;
-}
+/** The differences, in archive order, as `diff-schema.ts` describes them. */
+export type NarDiff = Pick<PathDiffJson, "differences" | "unlisted">;
 
 /** Bounds. */
 export interface NarDiffOptions {
   /** Differences that are listed. Default 1000. */
   readonly maxDifferences?: number;
-  /** Files up to this size are kept while they are compared, two at a time, to explain the difference. Default 1 MiB. */
-  readonly maxExplainBytes?: number;
+  /** Size of all that is listed, in characters of JSON. Default 2 Mi. */
+  readonly maxOutput?: number;
+  /** Files up to this size are kept while they are compared, two at a time, to be looked into. Default 16 MiB. */
+  readonly maxFileBytes?: number;
+  /** Bytes of files that differ, and of what they decompress to, that are looked into in all. Default 512 MiB. */
+  readonly maxWorkBytes?: number;
   /** For both archives. Default: directories 200 deep, otherwise those of `NarParser`. */
   readonly limits?: NarLimits;
 }
 
 const MAX_DEPTH = 200;
-const EXCERPT = { before: 32, after: 96 };
+const MAX_TEXT_LINES = 10_000;
 
 type Node = Exclude<NarEvent, { readonly type: "close" | "contents" }>;
 
@@ -74,7 +56,7 @@ export async function diffNars(
   const limits = { maxDepth: MAX_DEPTH, ...options.limits };
   await using left = new Cursor(parseNar(before, limits));
   await using right = new Cursor(parseNar(after, limits));
-  const walk = new Walk(left, right, options.maxDifferences ?? 1000, options.maxExplainBytes ?? 1024 * 1024);
+  const walk = new Walk(left, right, options);
   await walk.nodes("", (await left.next()) as Node, (await right.next()) as Node);
   await Promise.all([left.next(), right.next()]);
   return { differences: walk.differences, unlisted: walk.unlisted };
@@ -110,15 +92,24 @@ class Cursor implements AsyncDisposable {
     return undefined;
   }
 
-  /** Passes over all that is below a node. */
-  async skip(node: Node): Promise<void> {
+  /** Passes over a node and all that is below; counts its regular files, and their bytes. */
+  async skip(node: Node): Promise<{ readonly files: number; readonly bytes: number }> {
+    let [files, bytes] = [0, 0];
+    const count = (each: NarEvent): void => {
+      if (each.type !== "regular") return;
+      files++;
+      bytes += each.sizeBytes;
+    };
+    count(node);
     if (node.type === "regular") while ((await this.contents()) !== undefined);
-    if (node.type !== "directory") return;
-    for (let depth = 1; depth > 0; ) {
+    for (let depth = node.type === "directory" ? 1 : 0; depth > 0; ) {
       const event = await this.next();
-      if (event?.type === "directory") depth++;
-      if (event?.type === "close" || event === undefined) depth--;
+      if (event === undefined) break;
+      if (event.type === "directory") depth++;
+      if (event.type === "close") depth--;
+      count(event);
     }
+    return { files, bytes };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,23 +118,29 @@ class Cursor implements AsyncDisposable {
 }
 
 class Walk {
-  readonly differences: NarDifference[] = [];
+  readonly differences: DifferenceJson[] = [];
   unlisted = 0;
   readonly #left: Cursor;
   readonly #right: Cursor;
   readonly #maxDifferences: number;
-  readonly #maxExplainBytes: number;
+  readonly #maxFileBytes: number;
+  readonly #budget: Budget;
+  #outputLeft: number;
 
-  constructor(left: Cursor, right: Cursor, maxDifferences: number, maxExplainBytes: number) {
+  constructor(left: Cursor, right: Cursor, options: NarDiffOptions) {
     this.#left = left;
     this.#right = right;
-    this.#maxDifferences = maxDifferences;
-    this.#maxExplainBytes = maxExplainBytes;
+    this.#maxDifferences = options.maxDifferences ?? 1000;
+    this.#maxFileBytes = options.maxFileBytes ?? 16 << 20;
+    this.#outputLeft = options.maxOutput ?? 2 << 20;
+    this.#budget = { workBytes: options.maxWorkBytes ?? 512 << 20, textLines: MAX_TEXT_LINES };
   }
 
-  #found(difference: NarDifference): void {
-    if (this.differences.length < this.#maxDifferences) this.differences.push(difference);
-    else this.unlisted++;
+  #found(difference: DifferenceJson): void {
+    this.#outputLeft -= JSON.stringify(difference).length;
+    if (this.#outputLeft >= 0 && this.differences.length < this.#maxDifferences) {
+      this.differences.push(difference);
+    } else this.unlisted++;
   }
 
   /** Compares two nodes of the same name, and all below. */
@@ -157,7 +154,9 @@ class Walk {
     }
     if (before.type === "symlink" && after.type === "symlink") {
       if (compareNarNames(before.target, after.target) !== 0) {
-        this.#found({ path, kind: "symlink", before: show(before.target), after: show(after.target) });
+        const causes = causesOf(before.target, after.target);
+        const targets = { before: show(before.target), after: show(after.target) };
+        this.#found({ path, kind: "symlink", ...targets, causes });
       }
       return;
     }
@@ -171,11 +170,11 @@ class Walk {
       const order =
         before === undefined ? 1 : after === undefined ? -1 : compareNarNames(before.name!, after.name!);
       if (order < 0) {
-        this.#found({ path: join(path, before!), kind: "removed", type: before!.type });
-        await this.#left.skip(before!);
+        const below = await this.#left.skip(before!);
+        this.#found({ path: join(path, before!), kind: "removed", type: before!.type, ...below });
       } else if (order > 0) {
-        this.#found({ path: join(path, after!), kind: "added", type: after!.type });
-        await this.#right.skip(after!);
+        const below = await this.#right.skip(after!);
+        this.#found({ path: join(path, after!), kind: "added", type: after!.type, ...below });
       } else await this.nodes(join(path, before!), before!, after!);
       if (order <= 0) before = await this.#left.entry();
       if (order >= 0) after = await this.#right.entry();
@@ -183,78 +182,88 @@ class Walk {
   }
 
   async #files(path: string, beforeBytes: number, afterBytes: number): Promise<void> {
-    const keep =
-      Math.max(beforeBytes, afterBytes) <= this.#maxExplainBytes &&
-      this.differences.length < this.#maxDifferences;
-    const [before, after] = [new Kept(keep ? beforeBytes : 0), new Kept(keep ? afterBytes : 0)];
-    let same = 0;
-    let equal = true;
-    let left: Uint8Array = new Uint8Array();
-    let right: Uint8Array = new Uint8Array();
-    while (true) {
-      if (left.length === 0) {
-        left = (await this.#left.contents()) ?? left;
-        before.add(left);
-      }
-      if (right.length === 0) {
-        right = (await this.#right.contents()) ?? right;
-        after.add(right);
-      }
-      const length = Math.min(left.length, right.length);
-      if (length === 0) break;
-      if (equal) {
-        const shared = sharedPrefix(left, right, length);
-        same += shared;
-        equal = shared === length;
-      }
-      left = left.subarray(length);
-      right = right.subarray(length);
+    const keep = Math.max(beforeBytes, afterBytes) <= this.#maxFileBytes;
+    const [before, after] = [
+      new Side(this.#left, keep ? beforeBytes : 0),
+      new Side(this.#right, keep ? afterBytes : 0),
+    ];
+    let firstDifference = 0;
+    // Up to the first difference both are read in step, however they are cut into chunks.
+    while ((await before.fill()) && (await after.fill())) {
+      const shared = sharedLength(before.chunk, after.chunk);
+      firstDifference += shared;
+      before.pass(shared);
+      after.pass(shared);
+      if (before.chunk.length > 0 && after.chunk.length > 0) break;
     }
-    // One of them is at its end; the other may have more.
-    for (let more = await this.#left.contents(); more !== undefined; more = await this.#left.contents()) {
-      before.add(more);
-    }
-    for (let more = await this.#right.contents(); more !== undefined; more = await this.#right.contents()) {
-      after.add(more);
-    }
-    if (equal && beforeBytes === afterBytes) return;
-    const from = Math.max(0, same - EXCERPT.before);
-    const to = same + EXCERPT.after;
-    this.#found({
-      path,
-      kind: "contents",
-      beforeBytes,
-      afterBytes,
-      firstDifference: same,
-      causes: keep ? causesOf(before.bytes, after.bytes) : [],
-      excerpt: keep
-        ? { from, before: before.bytes.slice(from, to), after: after.bytes.slice(from, to) }
-        : undefined,
-    });
+    const isEqual = beforeBytes === afterBytes && firstDifference === beforeBytes;
+    const excerpt = await excerptFrom(before, after, firstDifference);
+    await before.finish();
+    await after.finish();
+    if (isEqual) return;
+    const isListed = this.differences.length < this.#maxDifferences;
+    const findings: ContentsFindings =
+      keep && isListed ? examine(before.kept, after.kept, this.#budget) : NO_FINDINGS;
+    const sizes = { beforeBytes, afterBytes, firstDifference };
+    this.#found({ path, kind: "contents", ...sizes, excerpt, ...findings });
   }
 }
 
-/** The first bytes of a file, as many as there is room for. */
-class Kept {
-  readonly bytes: Uint8Array;
+/** A file of one archive while it is read. */
+class Side {
+  /** All of it once it is read, when it is to be kept. */
+  readonly kept: Uint8Array;
+  /** What was read and not passed yet. */
+  chunk: Uint8Array = new Uint8Array();
+  /** The last bytes passed. */
+  recent: Uint8Array = new Uint8Array();
+  readonly #cursor: Cursor;
   #length = 0;
 
-  constructor(sizeBytes: number) {
-    this.bytes = new Uint8Array(sizeBytes);
+  constructor(cursor: Cursor, keepBytes: number) {
+    this.#cursor = cursor;
+    this.kept = new Uint8Array(keepBytes);
   }
 
-  add(chunk: Uint8Array): void {
-    if (this.#length + chunk.length > this.bytes.length) return;
-    this.bytes.set(chunk, this.#length);
-    this.#length += chunk.length;
+  /** Reads on when there is nothing left. @returns whether there is now */
+  async fill(): Promise<boolean> {
+    if (this.chunk.length > 0) return true;
+    const next = await this.#cursor.contents();
+    if (next === undefined) return false;
+    if (this.kept.length > 0) this.kept.set(next, this.#length);
+    this.#length += next.length;
+    this.chunk = next;
+    return true;
+  }
+
+  pass(length: number): void {
+    const passed = this.chunk.subarray(Math.max(0, length - EXCERPT_BYTES.before), length);
+    this.chunk = this.chunk.subarray(length);
+    this.recent = Buffer.concat([this.recent, passed]).subarray(-EXCERPT_BYTES.before);
+  }
+
+  /** The last bytes passed, and up to `length` of those that follow, which are passed by this. */
+  async around(length: number): Promise<Buffer> {
+    const parts: Uint8Array[] = [this.recent];
+    for (let left = length; left > 0 && (await this.fill()); ) {
+      const part = this.chunk.subarray(0, left);
+      left -= part.length;
+      this.chunk = this.chunk.subarray(part.length);
+      parts.push(part);
+    }
+    return Buffer.concat(parts);
+  }
+
+  async finish(): Promise<void> {
+    do this.chunk = new Uint8Array();
+    while (await this.fill());
   }
 }
 
-function sharedPrefix(a: Uint8Array, b: Uint8Array, length: number): number {
-  if (Buffer.compare(a.subarray(0, length), b.subarray(0, length)) === 0) return length;
-  let at = 0;
-  while (a[at] === b[at]) at++;
-  return at;
+async function excerptFrom(before: Side, after: Side, at: number) {
+  const from = at - before.recent.length;
+  const [left, right] = [await before.around(EXCERPT_BYTES.after), await after.around(EXCERPT_BYTES.after)];
+  return { from, before: left.toString("hex"), after: right.toString("hex") };
 }
 
 function join(path: string, { name }: Node): string {

@@ -77,6 +77,8 @@ export const differenceSchema = z
     z.strictObject({ ...at, kind: z.literal("time"), before: z.string(), after: z.string() }),
     /** Other facts of an archive's member, such as `0644 root:root`. */
     z.strictObject({ ...at, kind: z.literal("metadata"), before: z.string(), after: z.string() }),
+    /** A compressed file or member with the same contents, compressed otherwise: the bytes that they take up. */
+    z.strictObject({ ...at, kind: z.literal("compression"), before: count, after: count }),
     z.strictObject({
       ...at,
       kind: z.literal("contents"),
