@@ -80,6 +80,8 @@ export const COMMANDS: readonly CommandRow[] = [
     "show how much of what is installed others confirm",
     () => import("./commands/check-closure.ts"),
   ),
+  row("builders", true, "show how each builder fares", () => import("./commands/builders.ts")),
+  row("suspects", true, "show which builders deviate, and why", () => import("./commands/suspects.ts")),
   row("report", true, "show how much is reproducible", () => import("./commands/report.ts")),
   row(
     "policy test",
@@ -96,7 +98,7 @@ export const COMMANDS: readonly CommandRow[] = [
   row(
     "evidence verify",
     false,
-    "check a file of evidence, offline",
+    "check evidence or proofs, offline",
     () => import("./commands/evidence-verify.ts"),
   ),
   row("status", true, "show what the daemon does", () => import("./commands/status.ts")),

@@ -4,11 +4,11 @@ import { mergeReports } from "../analyse/render/merge-reports.ts";
 import type { ReportJson, ReportRequest } from "../http/insight-schema.ts";
 import type { DaemonClient } from "./client.ts";
 
-/** What a request needs besides its paths. */
-const REST_BYTES = 1024;
+/** JSON of the paths in one request: half of what the daemon takes. */
+const MAX_PART_BYTES = 32 << 20;
 
 /**
- * The report on some paths, asked for in as many requests as `maxBodyBytes` makes necessary.
+ * The report on some paths, asked for in several requests when they are too many for one.
  * @param paths base names, each once; undefined for all that is known
  * @param onProgress called with the paths that were counted so far
  * @throws TrustixError as the daemon does
@@ -17,7 +17,6 @@ export async function fetchReport(
   client: DaemonClient,
   request: Omit<ReportRequest, "paths">,
   paths: readonly string[] | undefined,
-  maxBodyBytes: number,
   signal: AbortSignal,
   onProgress: (done: number) => void,
 ): Promise<ReportJson> {
@@ -26,7 +25,7 @@ export async function fetchReport(
   if (paths === undefined) return await ask(request);
   const reports: ReportJson[] = [];
   let done = 0;
-  for (const part of partsOf(paths, maxBodyBytes - REST_BYTES)) {
+  for (const part of partsOf(paths, MAX_PART_BYTES)) {
     reports.push(await ask({ ...request, paths: part }));
     done += part.length;
     onProgress(done);

@@ -25,7 +25,8 @@ rect.single { fill: var(--single); } rect.unchecked { fill: var(--unchecked); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--rule); }
-th { font-weight: 600; } th.number, td.number { text-align: right; }
+th { font-weight: 600; } th.number, td.number { text-align: right; padding-right: 1.4rem; }
+summary { cursor: pointer; color: var(--quiet); margin: .4rem 0; } details h2 { display: none; }
 code { font-family: ui-monospace, monospace; font-size: .85rem; overflow-wrap: anywhere; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .5em; }
 .key.reproducible { background: var(--reproducible); } .key.disputed { background: var(--disputed); }
@@ -76,6 +77,17 @@ export function renderReportHtml(report: ReportJson, scope: string): string {
     STATUS_MEANINGS[status],
   ]);
   const sections = [
+    html`<h2>By the time when paths were first seen</h2>
+${columnsSvg(spans)}
+<details><summary>In numbers</summary>
+`,
+    table(
+      "First seen",
+      [["Day, month or year", false], ...COUNTS],
+      spans.map((each) => [each.span ?? "never", ...numbers(each)]),
+    ),
+    html`</details>
+`,
     table(
       "Builders",
       [
@@ -98,12 +110,6 @@ export function renderReportHtml(report: ReportJson, scope: string): string {
       [["System", false], ...COUNTS],
       systems.map((each) => [each.system ?? "unknown", ...numbers(each)]),
     ),
-    table(
-      "By the time when paths were first seen",
-      [["First seen", false], ...COUNTS],
-      spans.map((each) => [each.span ?? "never", ...numbers(each)]),
-    ),
-    columnsSvg(spans),
     renderDisputed(report.disputed, report.unlisted),
   ];
   return html`<!doctype html>

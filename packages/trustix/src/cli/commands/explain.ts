@@ -1,15 +1,15 @@
 // trustix explain PATH|HASH|NAME
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Command } from "commander";
-import { TrustixError } from "../../errors.ts";
 import { type Explanation, renderExplanation } from "../../policy/explain.ts";
 import type { PolicyDecision } from "../../policy/policy.ts";
 import { visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
-import { type ConfigOptions, loadCommandConfig, writeNewFile } from "../context.ts";
+import { type ConfigOptions, loadCommandConfig } from "../context.ts";
 import { EXIT } from "../failure.ts";
-import { type Io, printable, styled } from "../io.ts";
+import { type Io, styled } from "../io.ts";
 import { resolveSubjects } from "../store-paths.ts";
+import { writeProofs } from "../write-proofs.ts";
 
 interface ExplainOptions extends ConfigOptions {
   readonly proof?: string;
@@ -42,50 +42,10 @@ export function define(command: Command, io: Io): void {
       if (options.json) io.out(JSON.stringify(answer));
       else io.out(renderExplanation(answer as Explanation, (style, each) => styled(io, style, each)));
       if (options.proof !== undefined) {
-        await writeProofs(client, answer as Explanation, resolve(options.proof), io);
+        const { isComplete } = await writeProofs(client, answer as Explanation, resolve(options.proof), io);
+        if (!isComplete) io.setExitStatus(EXIT.failed);
       }
     });
-}
-
-/** Writes the proofs of all that logs say, as the daemon has fetched and checked them. What a log does not give is said, and left out. */
-async function writeProofs(
-  client: DaemonClient,
-  explanation: Explanation,
-  directory: string,
-  io: Io,
-): Promise<void> {
-  const get = (path: string): Promise<string> =>
-    client.send({ method: "GET", path: `/api/v1/subscriptions/${path}`, signal: io.signal });
-  const write = async (name: string, fetch: () => Promise<string>): Promise<void> => {
-    let proof: string;
-    try {
-      proof = await fetch();
-    } catch (error) {
-      if (!(error instanceof TrustixError)) throw error;
-      io.err(`no ${name}: ${printable(error.message)}`);
-      io.setExitStatus(EXIT.failed);
-      return;
-    }
-    const path = join(directory, name);
-    await writeNewFile(path, proof, 0o644);
-    io.err(`wrote ${path}`);
-  };
-  for (const { sources, vote } of explanation.votes) {
-    const logged = sources.filter(({ evidence }) => evidence === "logged");
-    for (const { subscription, index } of logged) {
-      const name = `${subscription}-${index}.tlog-proof`;
-      await write(name, () => get(`${encodeURIComponent(subscription)}/proof?index=${index}`));
-    }
-    if (vote !== "conflicting") continue;
-    for (const each of new Set(logged.map(({ subscription }) => subscription))) {
-      const own = logged.filter(({ subscription }) => subscription === each);
-      if (new Set(own.map(({ label }) => label)).size < 2) continue;
-      const query = `contradiction?what=${explanation.hashPart}`;
-      await write(`contradiction-${each}-${explanation.hashPart}.json`, () =>
-        get(`${encodeURIComponent(each)}/${query}`),
-      );
-    }
-  }
 }
 
 /** One line for each of several paths. */

@@ -135,7 +135,6 @@ export function define(command: Command, io: Io): void {
         new DaemonClient(config.node.adminSocket),
         { ...limits.request, list },
         scope.paths,
-        config.api.maxBody,
         io.signal,
         (done) => progress.update(done, scope.paths?.length, "paths"),
       );
