@@ -145,11 +145,9 @@ export const diffQuerySchema = z.strictObject({
   before: narHash.optional(),
   /** NAR hash of the other side. Default: the most supported one besides `before`. */
   after: narHash.optional(),
-  /** `true`: answer in lines of JSON, a `DiffEvent` each, the last of which has the result. */
-  progress: z.enum(["true", "false"]).optional(),
 });
 
-/** A line of the answer with `progress=true`. */
+/** A line of `GET /api/v1/paths/:hash/diff/events`: the same question, answered while the work goes on; the last has the result. */
 export const diffEventSchema = z
   .discriminatedUnion("type", [
     z.strictObject({

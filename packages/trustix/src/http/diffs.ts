@@ -23,6 +23,9 @@ export interface DiffRequest {
 export interface ApiDiffs {
   /** Compares, or remembers. Takes as long as downloading both NARs: seconds to minutes. */
   diff(request: DiffRequest, signal: AbortSignal): Promise<PathDiffJson>;
-  /** As {@link diff}, with what is going on meanwhile; the last event has the result. */
+  /**
+   * As {@link diff}, with what is going on meanwhile; the last event has the result. For
+   * `GET /api/v1/paths/:hash/diff/events`, in lines of JSON, at the admin API only.
+   */
   watch(request: DiffRequest, signal: AbortSignal): AsyncIterable<DiffEventJson>;
 }
