@@ -55,3 +55,53 @@ export async function* paced(
     body.destroy();
   }
 }
+
+/**
+ * Reads a body to its end without ever making it wait, each chunk into `take`; what that throws ends it.
+ * @throws TrustixError as {@link paced}
+ */
+export function readPaced(
+  url: URL,
+  body: Readable,
+  { idleMs, minBytesPerSecond, windowMs }: PaceLimits,
+  take: (chunk: Buffer) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let [lastMs, windowStartMs, windowBytes] = [performance.now(), performance.now(), 0];
+    const fail = (error: unknown): void => {
+      clearInterval(watch);
+      reject(error);
+      body.destroy();
+    };
+    const look = (): void => {
+      const nowMs = performance.now();
+      const elapsedMs = nowMs - windowStartMs;
+      if (nowMs - lastMs > idleMs) fail(unreachable(url, `silent for ${idleMs} ms`));
+      else if (elapsedMs > windowMs) {
+        if (windowBytes < (minBytesPerSecond * elapsedMs) / 1000) {
+          fail(unreachable(url, `slower than ${minBytesPerSecond} bytes a second`));
+        }
+        [windowStartMs, windowBytes] = [nowMs, 0];
+      }
+    };
+    const watch = setInterval(look, Math.max(10, Math.min(idleMs, windowMs) / 8));
+    body
+      .on("data", (chunk: Buffer) => {
+        lastMs = performance.now();
+        windowBytes += chunk.length;
+        try {
+          take(chunk);
+        } catch (error) {
+          fail(error);
+        }
+      })
+      .once("end", () => {
+        clearInterval(watch);
+        resolve();
+      })
+      .on("error", fail)
+      .once("close", () => {
+        if (!body.readableEnded) fail(unreachable(url, "the answer was cut off"));
+      });
+  });
+}

@@ -1,9 +1,9 @@
 // One NAR on its way from caches to us: verified while it comes, and continued from another cache that has the same file
 // when one breaks off.
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { encodeNix32 } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
-import { type PaceLimits, paced } from "../fetch/pace.ts";
+import { type PaceLimits, paced, readPaced } from "../fetch/pace.ts";
 import type { RemoteResponse } from "../fetch/remote.ts";
 import { misbehaved, unreachable } from "../fetch/remote.ts";
 import { isResumable } from "./nar-name.ts";
@@ -73,39 +73,98 @@ export class Download {
    * to continue from
    */
   async *chunks(): AsyncGenerator<Buffer, void, undefined> {
-    const { expected, createVerifier, onFailure, signal } = this.#parts;
+    const { expected, createVerifier, pace } = this.#parts;
     const { file, info } = this.#first;
-    const maxBytes = this.sizeBytes ?? maxFileSize(expected.narSize);
     using verifier = createVerifier(info.compression, expected);
-    // An uncompressed file is the NAR; its hash is checked anyway.
-    const fileHash = info.compression !== "none" && isResumable(file) ? createHash("sha256") : undefined;
+    const fileHash = this.#hasFileHash ? createHash("sha256") : undefined;
     let position = 0;
     for (let source = this.#first; ; ) {
       try {
-        for await (const chunk of this.#read(source, position)) {
-          this.contributors.add(source);
-          position += chunk.length;
-          if (position > maxBytes) throw narMismatch(`the file has more than ${maxBytes} bytes`);
-          fileHash?.update(chunk);
-          const wait = verifier.write(chunk);
+        const { body, skip } = await this.#open(source, position);
+        let left = skip;
+        for await (const chunk of paced(source.url, body, pace)) {
+          const fresh = left === 0 ? chunk : chunk.subarray(left);
+          left -= chunk.length - fresh.length;
+          if (fresh.length === 0) continue;
+          position += fresh.length;
+          this.#admit(source, position);
+          fileHash?.update(fresh);
+          const wait = verifier.write(fresh);
           if (wait !== undefined) await wait;
-          yield chunk;
+          yield fresh;
         }
-        if (position < (this.sizeBytes ?? 0)) throw unreachable(source.url, `ends after ${position} bytes`);
+        this.#expectAll(source, position);
         break;
       } catch (error) {
-        if (signal.aborted || (error instanceof TrustixError && error.code === "NAR_MISMATCH")) throw error;
-        onFailure(source, error);
-        this.#reported = error;
-        const next = isResumable(file) && position > 0 ? await this.#parts.nextOfFile(file) : undefined;
-        if (next === undefined) throw error;
-        source = next;
+        source = await this.#after(error, source, position);
       }
     }
     await verifier.finish();
-    if (fileHash !== undefined && !encodeNix32(fileHash.digest()).startsWith(file)) {
-      throw narMismatch("the compressed file has not the hash that its narinfo states");
+    if (fileHash !== undefined) expectFile(file, fileHash.digest());
+  }
+
+  /**
+   * The whole compressed file, proven. For small ones: nothing is handed from one to the other on the way.
+   * @throws TrustixError as {@link chunks}
+   */
+  async whole(): Promise<Buffer> {
+    const { expected, createVerifier, pace } = this.#parts;
+    const { file, info } = this.#first;
+    const received: Buffer[] = [];
+    let position = 0;
+    for (let source = this.#first; ; ) {
+      try {
+        const { body, skip } = await this.#open(source, position);
+        let left = skip;
+        await readPaced(source.url, body, pace, (chunk) => {
+          const fresh = left === 0 ? chunk : chunk.subarray(left);
+          left -= chunk.length - fresh.length;
+          if (fresh.length === 0) return;
+          position += fresh.length;
+          this.#admit(source, position);
+          received.push(fresh);
+        });
+        this.#expectAll(source, position);
+        break;
+      } catch (error) {
+        source = await this.#after(error, source, position);
+      }
     }
+    const body = received.length === 1 ? received[0]! : Buffer.concat(received, position);
+    using verifier = createVerifier(info.compression, expected);
+    if (body.length > 0) await verifier.write(body);
+    await verifier.finish();
+    if (this.#hasFileHash) expectFile(file, hash("sha256", body, "buffer"));
+    return body;
+  }
+
+  /** An uncompressed file is the NAR, whose hash is checked anyway. */
+  get #hasFileHash(): boolean {
+    const { file, info } = this.#first;
+    return info.compression !== "none" && isResumable(file);
+  }
+
+  /** Takes note that a source has sent bytes up to a position. */
+  #admit(source: Source, position: number): void {
+    this.contributors.add(source);
+    const maxBytes = this.sizeBytes ?? maxFileSize(this.#parts.expected.narSize);
+    if (position > maxBytes) throw narMismatch(`the file has more than ${maxBytes} bytes`);
+  }
+
+  #expectAll({ url }: Source, position: number): void {
+    if (position < (this.sizeBytes ?? 0)) throw unreachable(url, `ends after ${position} bytes`);
+  }
+
+  /** Who continues after a source has failed. @throws the error of that source when nobody does */
+  async #after(error: unknown, failed: Source, position: number): Promise<Source> {
+    const { signal, onFailure, nextOfFile } = this.#parts;
+    if (signal.aborted || (error instanceof TrustixError && error.code === "NAR_MISMATCH")) throw error;
+    onFailure(failed, error);
+    this.#reported = error;
+    const { file } = this.#first;
+    const next = isResumable(file) && position > 0 ? await nextOfFile(file) : undefined;
+    if (next === undefined) throw error;
+    return next;
   }
 
   /** Whether an error of this download has gone to `onFailure`. */
@@ -113,26 +172,25 @@ export class Download {
     return error !== undefined && error === this.#reported;
   }
 
-  /** The bytes of a source from an offset on. */
-  async *#read(source: Source, offset: number): AsyncGenerator<Buffer, void, undefined> {
-    const { signal, pace } = this.#parts;
-    const response = this.#response ?? (await source.upstream.open(source.url, offset, signal));
+  /** The body of a source; the bytes from the offset on begin after `skip` bytes of it. */
+  async #open(
+    source: Source,
+    offset: number,
+  ): Promise<{ readonly body: RemoteResponse["body"]; readonly skip: number }> {
+    const response = this.#response ?? (await source.upstream.open(source.url, offset, this.#parts.signal));
     this.#response = undefined;
-    let skip = offset;
-    if (response.status === 206) {
-      const total = totalOf(response.headers["content-range"], offset);
-      if (total === undefined || (this.sizeBytes !== undefined && total !== this.sizeBytes)) {
-        response.body.destroy();
-        throw misbehaved(source.url, "answers another range than it was asked for");
-      }
-      skip = 0;
+    const { body, status, headers } = response;
+    if (status !== 206) return { body, skip: offset };
+    const total = totalOf(headers["content-range"], offset);
+    if (total === undefined || (this.sizeBytes !== undefined && total !== this.sizeBytes)) {
+      body.destroy();
+      throw misbehaved(source.url, "answers another range than it was asked for");
     }
-    for await (const chunk of paced(source.url, response.body, pace)) {
-      if (skip >= chunk.length) skip -= chunk.length;
-      else {
-        yield skip === 0 ? chunk : chunk.subarray(skip);
-        skip = 0;
-      }
-    }
+    return { body, skip: 0 };
   }
+}
+
+function expectFile(file: string, digest: Uint8Array): void {
+  if (encodeNix32(digest).startsWith(file)) return;
+  throw narMismatch("the compressed file has not the hash that its narinfo states");
 }

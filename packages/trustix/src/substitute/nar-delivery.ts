@@ -314,16 +314,15 @@ export class NarDelivery {
       // Small enough to be here within the time that a silence may last.
       const signal = AbortSignal.timeout(this.#parts.pace.idleMs);
       const download = this.#download(source, wanted, signal);
-      const chunks: Buffer[] = [];
+      let body: Buffer;
       try {
         await download.start();
-        for await (const chunk of download.chunks()) chunks.push(chunk);
+        body = await download.whole();
       } catch (error) {
         misses.push(this.#blame(download, source, wanted, error, false));
         continue;
       }
       source.upstream.succeed();
-      const body = Buffer.concat(chunks);
       return { body, file: provenFile(source, body), upstreams: namesOf(download) };
     }
     return this.#noSource(wanted, misses);

@@ -98,6 +98,7 @@ export class SourceSearch {
     graceMs: number,
     signal: AbortSignal,
   ): Promise<void> {
+    if (this.isOver || (graceMs === 0 && isEnough(this.sources))) return;
     const stopped = Promise.withResolvers<void>();
     let hasStopped = signal.aborted;
     const stop = (): void => {
