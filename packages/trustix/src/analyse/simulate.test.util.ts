@@ -10,6 +10,10 @@ export interface SimulatedBuilder {
   readonly ring?: string;
   /** Wherever time gets into the output it differs from everybody. */
   readonly brokenClock?: boolean;
+  /** Lies about new paths only, which few have built. */
+  readonly liesOnNew?: boolean;
+  /** Builders with the same name here are honest, and on some of the flaky packages all have one output of their own. */
+  readonly toolchain?: string;
   /** Share of the packages that it has built. Default 0.95. */
   readonly coverage?: number;
 }
@@ -28,7 +32,16 @@ export interface SimulatedWorld {
   /** Mean rate at which an honest builder differs on a reproducible package. Each has its own, log-normal around it. */
   readonly stray: number;
   readonly builders: readonly SimulatedBuilder[];
+  /** Share of paths that are new: of these each builder has built a few only. Default none. */
+  readonly fresh?: number;
 }
+
+/** The number of the output that builders with the same toolchain have. */
+const TOOLCHAIN_OUTPUT = -2000;
+/** Share of the new paths that a builder has built. */
+const FRESH_COVERAGE = 0.35;
+/** Share of the flaky packages on which builders with the same toolchain agree. */
+const TOOLCHAIN_SHARE = 0.3;
 
 /** Numbers from 0 to 1, exclusive: mulberry32. */
 function randomFrom(seed: number): () => number {
@@ -57,18 +70,22 @@ export function simulate(world: SimulatedWorld, seed: number): { pattern: Patter
   let draw = outputs(random, world, false);
   for (let path = 0; path < world.paths; path++) {
     if (path % world.pathsPerPackage === 0) draw = outputs(random, world, random() < world.flaky);
+    const isFresh = world.fresh !== undefined && random() < world.fresh;
     const ringLies = new Map(
       rings.map((ring) => [ring, random() < builders.find((each) => each.ring === ring)!.lies!]),
     );
     builders.forEach((builder, i) => {
       // A number of its own for an output that nobody else has, and one for each ring.
       const own = -1 - i;
-      const honest = draw.timed && builder.brokenClock === true ? own : draw.next(own);
+      let honest = draw.timed && builder.brokenClock === true ? own : draw.next(own);
+      if (builder.toolchain !== undefined && draw.differsByToolchain) honest = TOOLCHAIN_OUTPUT;
       const strayed = draw.fixed && random() < strays[i]! ? own : honest;
       const ring = builder.ring;
-      const lie = ring === undefined ? random() < (builder.lies ?? 0) : ringLies.get(ring) === true;
+      const may = isFresh || builder.liesOnNew !== true;
+      const lie = may && (ring === undefined ? random() < (builder.lies ?? 0) : ringLies.get(ring) === true);
       const output = lie ? (ring === undefined ? own : -1000 - rings.indexOf(ring)) : strayed;
-      voices[i] = random() < (builder.coverage ?? 0.95) ? output : undefined;
+      const coverage = Math.min(builder.coverage ?? 0.95, isFresh ? FRESH_COVERAGE : 1);
+      voices[i] = random() < coverage ? output : undefined;
     });
     paths.push({ pattern: formatPattern(voices), name: String(Math.floor(path / world.pathsPerPackage)) });
   }
@@ -78,19 +95,26 @@ export function simulate(world: SimulatedWorld, seed: number): { pattern: Patter
 interface Outputs {
   readonly fixed: boolean;
   readonly timed: boolean;
+  readonly differsByToolchain: boolean;
   /** The next build's output; `own` when it is like no other. */
   next(own: number): number;
 }
 
-function outputs(random: () => number, { fewOutputs }: SimulatedWorld, flaky: boolean): Outputs {
-  if (!flaky) return { fixed: true, timed: false, next: () => 0 };
+function outputs(random: () => number, { builders, fewOutputs }: SimulatedWorld, flaky: boolean): Outputs {
+  if (!flaky) return { fixed: true, timed: false, differsByToolchain: false, next: () => 0 };
+  const differsByToolchain =
+    builders.some(({ toolchain }) => toolchain !== undefined) && random() < TOOLCHAIN_SHARE;
   const kind = random();
-  if (kind >= fewOutputs) return { fixed: false, timed: random() < 0.5, next: (own) => own };
-  if (kind >= fewOutputs / 2) return { fixed: false, timed: true, next: () => pick(random, DAYS) };
+  if (kind >= fewOutputs) {
+    return { fixed: false, timed: random() < 0.5, differsByToolchain, next: (own) => own };
+  }
+  if (kind >= fewOutputs / 2) {
+    return { fixed: false, timed: true, differsByToolchain, next: () => pick(random, DAYS) };
+  }
   const weights = Array.from({ length: random() < 0.6 ? 2 : 3 }, () => -Math.log(1 - random()));
   const sum = weights.reduce((a, b) => a + b);
   const shares = weights.map((weight) => weight / sum);
-  return { fixed: false, timed: false, next: () => pick(random, shares) };
+  return { fixed: false, timed: false, differsByToolchain, next: () => pick(random, shares) };
 }
 
 function pick(random: () => number, shares: readonly number[]): number {
@@ -149,5 +173,52 @@ export function scenarios(
     scene("new builder", [fresh]),
     scene("liar at 0.1 %, broken clock, new builder", [{ lies: 0.001 }, clock, fresh]),
     scene("liars at 0.1 %, 1 % and 10 %", [{ lies: 0.001 }, { lies: 0.01 }, { lies: 0.1 }]),
+  ];
+}
+
+/** Worlds that the model was not made for. Liars need not be found there; honest builders must not be named. */
+export function otherWorlds(): Scenario[] {
+  const scene = (
+    name: string,
+    builders: readonly SimulatedBuilder[],
+    options: Partial<SimulatedWorld> = {},
+  ): Scenario => ({
+    name,
+    world: {
+      paths: 50_000,
+      pathsPerPackage: 4,
+      flaky: 0.15,
+      fewOutputs: 0.5,
+      stray: 5e-5,
+      builders,
+      ...options,
+    },
+    guilty: builders.flatMap((builder, i) => (builder.lies === undefined ? [] : [i])),
+  });
+  const honest = (count: number): SimulatedBuilder[] => Array.from({ length: count }, () => ({}));
+  const liar = { lies: 0.01 };
+  const gcc = { toolchain: "gcc" };
+  return [
+    scene("3 builders, nobody lies", honest(3)),
+    scene("3 builders, liar at 1 %", [liar, ...honest(2)]),
+    scene("4 builders, nobody lies", honest(4)),
+    scene("4 builders, liar at 0.1 %", [{ lies: 0.001 }, ...honest(3)]),
+    scene("4 builders, liar at 1 %", [liar, ...honest(3)]),
+    scene("4 builders, broken clock", [{ brokenClock: true }, ...honest(3)]),
+    scene("20 builders, nobody lies", honest(20), { paths: 20_000 }),
+    scene("20 builders, liar at 0.1 %", [{ lies: 0.001 }, ...honest(19)], { paths: 20_000 }),
+    scene("liar on new paths only", [{ lies: 0.02, liesOnNew: true }, ...honest(6)], { fresh: 0.1 }),
+    scene("nobody lies, many new paths", honest(7), { fresh: 0.3 }),
+    scene("two share a toolchain", [gcc, gcc, ...honest(5)]),
+    scene("two share a toolchain, one path a package", [gcc, gcc, ...honest(5)], { pathsPerPackage: 1 }),
+    scene("two share a toolchain, 4 builders", [gcc, gcc, ...honest(2)]),
+    scene("half of all packages are flaky", honest(7), { flaky: 0.5 }),
+    scene("nearly nothing is flaky", honest(7), { flaky: 0.01 }),
+    scene("honest builders stray ten times as often", honest(7), { stray: 5e-4 }),
+    ...[10, 30, 100, 300, 1000, 3000].flatMap((paths) => [
+      scene(`${paths} paths, nobody lies`, honest(7), { paths }),
+      scene(`${paths} paths, 4 builders, nobody lies`, honest(4), { paths }),
+      scene(`${paths} paths, liar at 10 %`, [{ lies: 0.1 }, ...honest(6)], { paths }),
+    ]),
   ];
 }
