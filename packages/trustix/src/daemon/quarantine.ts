@@ -121,10 +121,7 @@ export class Quarantine implements Quarantined, ApiQuarantine {
   add(operator: string, reason: string): Promise<void> {
     return this.#change(async () => {
       this.#known(operator);
-      const { logger } = this.#options;
-      const entered = this.#recordOf(operator, { state: "quarantined", by: "hand", reason });
-      await this.#enter([entered]);
-      logger.warn({ operator, by: "hand", reason }, "operator is in quarantine and does not count");
+      await this.#enter([this.#recordOf(operator, { state: "quarantined", by: "hand", reason })]);
     });
   }
 
@@ -205,10 +202,6 @@ export class Quarantine implements Quarantined, ApiQuarantine {
           reason: describeSuspect(suspect),
         }),
       );
-      for (const { operator, reason } of entered) {
-        this.#heldBack.delete(operator);
-        logger.warn({ operator, by: "estimate", reason }, "operator is in quarantine and does not count");
-      }
       await this.#enter(entered);
     }).catch((err: unknown) => {
       this.#options.logger.error({ err }, "quarantine cannot be stored: it ends with this process");
@@ -217,6 +210,10 @@ export class Quarantine implements Quarantined, ApiQuarantine {
 
   /** In force first, then stored: what is on its way to the disk does not count any more. */
   async #enter(records: readonly QuarantineRecord[]): Promise<void> {
+    for (const { operator, by, reason } of records) {
+      this.#heldBack.delete(operator);
+      this.#options.logger.warn({ operator, by, reason }, "operator is in quarantine and does not count");
+    }
     this.#records = this.#replaced(records);
     this.#enforce();
     await this.#write(this.#records);
