@@ -32,6 +32,8 @@ export type TrustixErrorCode =
   | "FILE_EXISTS"
   /** A key file is missing, malformed, or readable by others. */
   | "KEY_UNUSABLE"
+  /** A request from another web page, or for a host name that this node does not answer to (HTTP 403). */
+  | "FORBIDDEN"
   /** What was asked for does not exist: no such log, claim, token or resource (HTTP 404). */
   | "NOT_FOUND"
   /** The daemon does not answer at its socket or address. */

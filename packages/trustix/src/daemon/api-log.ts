@@ -1,7 +1,8 @@
 // One log as the admin API sees it.
 import { formatRawEntry, isStorePath, NixError, nixMapKey, rawMapKey, type StorePath } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
-import type { ApiLog, BackfillBody, ClaimResult, RawSubmission } from "../http/admin-api.ts";
+import type { BackfillBody } from "../http/admin-schema.ts";
+import type { ApiLog, ClaimResult, RawSubmission } from "../http/logs-api.ts";
 import type { PublishedLog } from "../log/published-log.ts";
 import type { LocalNix } from "../nix/local-nix.ts";
 import type { Outcome, Publisher } from "../publish/publisher.ts";

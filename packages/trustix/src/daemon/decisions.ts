@@ -6,10 +6,12 @@ import { parsePolicy, parseVerifierKey, type Policy as WitnessPolicy } from "@tr
 import type { Config } from "../config/load.ts";
 import { TrustixError } from "../errors.ts";
 import type { ApiDecisions, DecisionRequest, RecalledPath } from "../http/decisions-api.ts";
+import type { CheckpointsJson, EntriesJson, EntriesQuery } from "../http/insight-schema.ts";
 import { type CheckpointFacts, type Explanation, explain } from "../policy/explain.ts";
 import { openPolicy } from "../policy/open-policy.ts";
 import type { PathFacts, Policy, PolicyDecision } from "../policy/policy.ts";
 import { formatEvidence } from "../subscribe/evidence.ts";
+import type { ShownEntry } from "../subscribe/log-mirror.ts";
 import type { CacheSubscription, LogSubscription } from "../subscribe/options.ts";
 import { type SubscriptionStatus, Subscriptions } from "../subscribe/subscriptions.ts";
 import { markQuarantined } from "../votes/quarantine.ts";
@@ -30,6 +32,11 @@ const EVIDENCE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.json$/;
 
 /** Paths that a search by name yields at most. */
 const MAX_FOUND = 1000;
+
+/** Checkpoints that are told of a log. */
+const MAX_CHECKPOINTS = 100;
+/** Entries of a page. */
+const DEFAULT_ENTRIES = 50;
 
 const directoryOf = (config: Config): string => join(config.node.stateDir, "subscriptions");
 
@@ -173,6 +180,26 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
     );
   }
 
+  /** Checkpoints of a log, newest first. @throws TrustixError `NOT_FOUND` */
+  checkpoints(name: string): CheckpointsJson {
+    const { subscription, checkpoints } = this.#subscriptions.checkpoints(name, MAX_CHECKPOINTS);
+    return {
+      origin: subscription.origin,
+      vkey: subscription.key,
+      checkpoints: checkpoints.map(({ seenAtMs, ...each }) => ({
+        ...each,
+        seen: new Date(seenAtMs).toISOString(),
+      })),
+    };
+  }
+
+  /** Entries of a log, newest first. @throws TrustixError `NOT_FOUND`, and as the log's files do */
+  async entries(name: string, query: EntriesQuery, signal: AbortSignal): Promise<EntriesJson> {
+    const { before, limit = DEFAULT_ENTRIES } = query;
+    const { size, entries } = await this.#subscriptions.entries(name, { before, limit }, signal);
+    return { size, entries: entries.map((each) => this.#showEntry(each)) };
+  }
+
   /** Every subscription, logs first. */
   status(): ListenedStatus[] {
     return this.#subscriptions.status().map((status) => ({
@@ -204,6 +231,21 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
     throw new TrustixError("NOT_FOUND", `there is no evidence ${JSON.stringify(name.slice(0, 100))}`, {
       hint: "`trustix evidence list` shows what there is.",
     });
+  }
+
+  #showEntry({ index, parsed }: ShownEntry): EntriesJson["entries"][number] {
+    if (parsed === undefined) return { index, storePath: null, statement: null, attributes: {} };
+    const { statement, attributes } = parsed;
+    const path = statement.split(";", 2)[1] ?? "";
+    const values = Map.groupBy(attributes, ({ name }) => name);
+    return {
+      index,
+      storePath: isStorePath(path, this.#storeDir) ? path : null,
+      statement,
+      attributes: Object.fromEntries(
+        Array.from(values, ([name, same]) => [name, same.map(({ value }) => value).join("\n")]),
+      ),
+    };
   }
 
   #factsOf({ what, proven }: DecisionRequest): PathFacts {

@@ -17,7 +17,7 @@ import { StoreNames, storeDirectory } from "../cache/store-names.ts";
 import type { Config } from "../config/load.ts";
 import { formatAddress } from "../config/units.ts";
 import { TrustixError } from "../errors.ts";
-import { type AdminApiOptions, createAdminApi, createAdminServer } from "../http/admin-api.ts";
+import { type ApiOptions, createAdminServer, createApi } from "../http/admin-api.ts";
 import { type Listener, openListener } from "../http/bind.ts";
 import { logFileCache, logRoute } from "../http/log-files.ts";
 import type { NodeDescription } from "../http/node-description.ts";
@@ -244,10 +244,10 @@ class Composition {
   async #openAdmin(
     address: Config["node"]["listen"][number],
     socketMode: number,
-    options: AdminApiOptions,
+    options: ApiOptions,
   ): Promise<void> {
     const { logger, inherited } = this.#dependencies;
-    const app = await createAdminApi(options);
+    const app = await createApi(options);
     this.#stack.defer(async () => void (await app.close()));
     const listener = await openListener([address], {
       createServer: () => createAdminServer(app),

@@ -197,7 +197,7 @@ test("a builder that contradicts itself counts for nothing, and what it said is 
   const verdict = await verifyEvidence(Buffer.from(evidence));
   expect(verdict).toMatchObject({ kind: "contradiction", isProof: true, key: eve.vkey });
   expect(await get("subscriptions/eve/proof?index=1")).toContain("c2sp.org/tlog-proof");
-  expect(JSON.parse(await get("paths?name=hello"))).toEqual({ paths: [hello.storePath] });
+  expect(JSON.parse(await get("store-paths?name=hello"))).toEqual({ paths: [hello.storePath] });
   for (const missing of [
     "subscriptions/eve/proof?index=2",
     "subscriptions/bob/proof?index=0",

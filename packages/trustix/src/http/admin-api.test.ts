@@ -3,7 +3,8 @@ import { type AddressInfo, connect } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { TrustixError } from "../errors.ts";
-import { type ApiLog, createAdminApi, createAdminServer, type RawSubmission } from "./admin-api.ts";
+import { createAdminServer, createApi } from "./admin-api.ts";
+import type { ApiLog, RawSubmission } from "./logs-api.ts";
 import { RateLimiter } from "./rate-limit.ts";
 
 let app: FastifyInstance;
@@ -43,7 +44,7 @@ function fakeLog(name: string, protocol: "nix" | "raw"): ApiLog {
 
 beforeEach(async () => {
   [nowMs, problem, submitted, errors] = [0, undefined, [], []];
-  app = await createAdminApi({
+  app = await createApi({
     logs: new Map([
       ["nix", fakeLog("nix", "nix")],
       ["raw", fakeLog("raw", "raw")],

@@ -1,6 +1,38 @@
-// What the parts of the admin API share: checked requests, errors, and streams of JSON lines.
+// What the parts of the API share: checked requests, errors, and streams of JSON lines.
+import type { FastifyReply } from "fastify";
 import type * as z from "zod";
-import { TrustixError } from "../errors.ts";
+import { TrustixError, type TrustixErrorCode } from "../errors.ts";
+
+const HTTP_STATUS: Partial<Record<TrustixErrorCode, number>> = {
+  PUSHBACK: 503,
+  CLOSED: 503,
+  NIX_UNAVAILABLE: 503,
+  INVALID_ARGUMENT: 400,
+  REQUEST_INVALID: 400,
+  REQUEST_TOO_LARGE: 413,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  NAR_UNAVAILABLE: 404,
+  RATE_LIMITED: 429,
+  PEER_UNREACHABLE: 502,
+  PEER_MISBEHAVED: 502,
+};
+
+/** Whether an error is an answer, and not a problem of this node. */
+export function isExpected(error: TrustixError): boolean {
+  return HTTP_STATUS[error.code] !== undefined;
+}
+
+/** Answers with an error. */
+export function sendError(error: TrustixError, reply: FastifyReply): void {
+  const status = HTTP_STATUS[error.code] ?? 500;
+  if (status === 503 || status === 429)
+    reply.header("retry-after", Math.ceil((error.retryAfterMs ?? 1000) / 1000));
+  if (status === 401) reply.header("www-authenticate", "Bearer");
+  reply.header("cache-control", "no-store").header("x-content-type-options", "nosniff").code(status);
+  reply.send({ error: { code: error.code, message: error.message, hint: error.hint ?? "" } });
+}
 
 /** A part of a request in its right form. @throws TrustixError `REQUEST_INVALID` */
 export function checked<Schema extends z.ZodType>(

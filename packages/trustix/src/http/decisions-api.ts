@@ -1,9 +1,9 @@
-// What a node thinks of paths, as a part of the admin API: decisions, subscriptions and evidence.
-import { Readable } from "node:stream";
-import type { FastifyInstance, FastifyReply } from "fastify";
-import * as z from "zod";
+// What a node thinks of paths, as a part of the API: decisions, subscriptions and evidence.
 import { TrustixError } from "../errors.ts";
-import { checked, jsonLines } from "./api-parts.ts";
+import { type Audience, subscriptionsFor } from "./audience.ts";
+import type { CheckpointsJson, EntriesJson, EntriesQuery } from "./insight-schema.ts";
+import type { ApiQuarantine } from "./quarantine-schema.ts";
+import type { Handlers } from "./serve-operations.ts";
 
 /** A path to decide on: a hash part with or without its name, and the statement that the path's own name proves. */
 export interface DecisionRequest {
@@ -42,38 +42,30 @@ export interface ApiDecisions {
    * @throws TrustixError `NOT_FOUND` when it does not, and what reading the log throws
    */
   contradiction(name: string, what: string, signal: AbortSignal): Promise<Uint8Array>;
+  /**
+   * Checkpoints of a subscribed log, newest first.
+   * @throws TrustixError `NOT_FOUND`
+   */
+  checkpoints(name: string): CheckpointsJson;
+  /**
+   * Entries of a subscribed log, newest first, fetched from it.
+   * @throws TrustixError `NOT_FOUND`, and what reading the log throws
+   */
+  entries(name: string, query: EntriesQuery, signal: AbortSignal): Promise<EntriesJson>;
   /** Every subscription, logs first. */
-  status(): unknown;
+  status(): readonly object[];
   /** Lets a log that was found to misbehave count again. @throws TrustixError `NOT_FOUND` */
   clear(name: string, options: { readonly forget: boolean }): Promise<void>;
+  /** Who does not count, and why. */
+  readonly quarantine: ApiQuarantine;
   /** Names of the files of evidence, sorted. */
   listEvidence(): Promise<readonly string[]>;
   /** One of them. @throws TrustixError `NOT_FOUND` */
   readEvidence(name: string): Promise<Uint8Array>;
 }
 
-/** Paths of one request. */
-const MAX_PATHS = 100_000;
 /** Decisions under way for one request: enough to keep caches busy, few enough to leave room for clients of the node. */
 const CONCURRENCY = 32;
-
-const what = z.string().max(300);
-const decisionsBody = z.strictObject({
-  paths: z
-    .array(z.strictObject({ what, proven: z.string().max(65_536).optional() }))
-    .min(1)
-    .max(MAX_PATHS),
-});
-const pathsQuery = z.strictObject({ name: z.string().min(1).max(211) });
-const proofQuery = z.strictObject({
-  index: z
-    .string()
-    .regex(/^(0|[1-9]\d{0,15})$/)
-    .transform(Number)
-    .refine(Number.isSafeInteger),
-});
-const contradictionQuery = z.strictObject({ what });
-const clearBody = z.strictObject({ forget: z.boolean().default(false) });
 
 /** Results of `action` in the order of the items, a few of them under way. */
 async function* mapConcurrently<T, R>(
@@ -95,72 +87,65 @@ async function* mapConcurrently<T, R>(
   }
 }
 
-/** What the routes need. */
-export interface DecisionRoutesOptions {
+/** Carries out what is asked of the node's judgement. */
+export function decisionHandlers(options: {
+  /** Absent: this node listens to nobody. */
   readonly decisions: ApiDecisions | undefined;
-  /** Ends when the client goes away or the daemon stops. */
-  readonly signalOf: (reply: FastifyReply) => AbortSignal;
-  readonly onError: (error: unknown, target: string) => void;
-}
-
-/** Adds the routes. */
-export function addDecisionRoutes(app: FastifyInstance, options: DecisionRoutesOptions): void {
-  const { signalOf } = options;
+  readonly audience: Audience;
+}): Handlers<
+  | "listSubscriptions"
+  | "clearSubscription"
+  | "listCheckpoints"
+  | "listEntries"
+  | "proveEntry"
+  | "proveContradiction"
+  | "explainDecision"
+  | "decide"
+  | "findStorePaths"
+  | "listAnswers"
+  | "listEvidence"
+  | "getEvidence"
+  | "getQuarantine"
+  | "quarantineOperator"
+  | "releaseOperator"
+> {
+  const { decisions, audience } = options;
   const required = (): ApiDecisions => {
-    if (options.decisions !== undefined) return options.decisions;
+    if (decisions !== undefined) return decisions;
     throw new TrustixError("NOT_FOUND", "this node listens to nobody", {
       hint: "Add a subscription: `trustix subscribe URL`.",
     });
   };
-
-  app.get("/api/v1/subscriptions", async () => ({ subscriptions: options.decisions?.status() ?? [] }));
-
-  app.post("/api/v1/subscriptions/:name/clear", async (request) => {
-    const { name } = request.params as { name: string };
-    await required().clear(name, checked(clearBody, request.body ?? {}, "body"));
-    return {};
-  });
-
-  app.get("/api/v1/decisions/:what", async (request, reply) =>
-    required().explainOn(request.params as { what: string }, signalOf(reply)),
-  );
-
-  app.post("/api/v1/decisions", async (request, reply) => {
-    const decisions = required();
-    const { paths } = checked(decisionsBody, request.body, "body");
-    const signal = signalOf(reply);
-    const reports = mapConcurrently(paths, (each) => decisions.decideOn(each, signal));
-    const lines = jsonLines(reports, (error) => options.onError(error, request.url));
-    return reply.type("application/x-ndjson").send(Readable.from(lines));
-  });
-
-  app.get("/api/v1/paths", async (request) => {
-    const { name } = checked(pathsQuery, request.query, "query");
-    return { paths: options.decisions?.find(name) ?? [] };
-  });
-
-  app.get("/api/v1/answers", async (request, reply) => {
-    const lines = jsonLines(required().recall(), (error) => options.onError(error, request.url));
-    return reply.type("application/x-ndjson").send(Readable.from(lines));
-  });
-
-  app.get("/api/v1/subscriptions/:name/proof", async (request, reply) => {
-    const { name } = request.params as { name: string };
-    const { index } = checked(proofQuery, request.query, "query");
-    return reply.type("text/plain; charset=utf-8").send(await required().prove(name, index, signalOf(reply)));
-  });
-
-  app.get("/api/v1/subscriptions/:name/contradiction", async (request, reply) => {
-    const { name } = request.params as { name: string };
-    const query = checked(contradictionQuery, request.query, "query");
-    const evidence = await required().contradiction(name, query.what, signalOf(reply));
-    return reply.type("application/json").send(evidence);
-  });
-
-  app.get("/api/v1/evidence", async () => ({ evidence: (await options.decisions?.listEvidence()) ?? [] }));
-
-  app.get("/api/v1/evidence/:file", async (request, reply) => {
-    const { file } = request.params as { file: string };
-    return reply.type("application/json").send(await required().readEvidence(file));
-  });
+  return {
+    listSubscriptions: async () => ({ subscriptions: subscriptionsFor(audience, decisions?.status() ?? []) }),
+    clearSubscription: async ({ params, body }) => {
+      await required().clear(params.name, body);
+      return {};
+    },
+    listCheckpoints: async ({ params }) => required().checkpoints(params.name),
+    listEntries: async ({ params, query, signal }) => required().entries(params.name, query, signal),
+    proveEntry: async ({ params, query, signal }) => required().prove(params.name, query.index, signal),
+    proveContradiction: async ({ params, query, signal }) =>
+      required().contradiction(params.name, query.what, signal),
+    explainDecision: async ({ params, signal }) => required().explainOn(params, signal),
+    decide: async ({ body, signal }) => {
+      const judge = required();
+      return mapConcurrently(body.paths, (each) => judge.decideOn(each, signal));
+    },
+    findStorePaths: async ({ query }) => ({ paths: decisions?.find(query.name) ?? [] }),
+    listAnswers: async () => required().recall(),
+    listEvidence: async () => ({ evidence: (await decisions?.listEvidence()) ?? [] }),
+    getEvidence: async ({ params }) => required().readEvidence(params.file),
+    getQuarantine: async () => required().quarantine.describe(),
+    quarantineOperator: async ({ params, body }) => {
+      const { quarantine } = required();
+      await quarantine.add(params.operator, body.reason);
+      return quarantine.describe();
+    },
+    releaseOperator: async ({ params, body }) => {
+      const { quarantine } = required();
+      await quarantine.release(params.operator, body.reason);
+      return quarantine.describe();
+    },
+  };
 }

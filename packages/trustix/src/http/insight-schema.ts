@@ -11,6 +11,9 @@ const share = z.number().min(0).max(1);
 const time = z.iso.datetime();
 const hashPart = z.string().regex(/^[0-9abcdfghijklmnpqrsvwxyz]{32}$/);
 
+/** The hash part of a store path. */
+export const hashPartSchema = hashPart;
+
 export const pathClassSchema = z
   .enum(["unchecked", "single", "unanimous", "majority", "split", "conflicting"])
   .meta({ id: "PathClass", description: "What the operators' claims about one path say together." });
@@ -23,12 +26,10 @@ export const statusCountsSchema = z
   .strictObject({ paths: count, reproducible: count, disputed: count, single: count, unchecked: count })
   .meta({ id: "StatusCounts", description: "Paths by status; they add up to `paths`." });
 
-export const intervalSchema = z
-  .strictObject({ low: share, mean: share, high: share })
-  .meta({
-    id: "Interval",
-    description: "An estimated share: its mean, and the bounds that it is between with 95 %.",
-  });
+export const intervalSchema = z.strictObject({ low: share, mean: share, high: share }).meta({
+  id: "Interval",
+  description: "An estimated share: its mean, and the bounds that it is between with 95 %.",
+});
 
 export const overviewSchema = z
   .strictObject({
@@ -220,6 +221,22 @@ export const checkpointsSchema = z
   })
   .meta({ id: "Checkpoints" });
 
+export const entriesQuerySchema = z.strictObject({
+  /** Only entries with a lower index; from the newest on when absent. */
+  before: z
+    .string()
+    .regex(/^(0|[1-9]\d{0,15})$/)
+    .transform(Number)
+    .refine(Number.isSafeInteger)
+    .optional(),
+  /** Default 50. */
+  limit: z
+    .string()
+    .regex(/^([1-9]|[1-9]\d|100)$/)
+    .transform(Number)
+    .optional(),
+});
+
 export const entriesSchema = z
   .strictObject({
     /** Entries of the checkpoint that these are proven under. */
@@ -231,6 +248,7 @@ export const entriesSchema = z
         /** Null when the entry is no claim of the log's protocol. */
         storePath: z.string().nullable(),
         statement: z.string().nullable(),
+        /** By name; of several with one name a line each. */
         attributes: z.record(z.string(), z.string()),
       }),
     ),
@@ -251,6 +269,19 @@ export const reportRequestSchema = z
     list: z.int().min(0).max(100_000).default(100),
   })
   .meta({ id: "ReportRequest" });
+
+/** What a report can be asked for in a query: all that is in the request but a list of paths. */
+export const reportQuerySchema = reportRequestSchema
+  .omit({ paths: true, list: true })
+  .extend({
+    /** Disputed paths that are listed, at most 1,000; default 100. */
+    list: z
+      .string()
+      .regex(/^(0|[1-9]\d{0,2}|1000)$/)
+      .transform(Number)
+      .optional(),
+  })
+  .meta({ id: "ReportQuery" });
 
 export const reportSchema = z
   .strictObject({
@@ -289,6 +320,7 @@ export type PathsQuery = z.output<typeof pathsQuerySchema>;
 export type PathPageJson = z.output<typeof pathPageSchema>;
 export type PathDetailJson = z.output<typeof pathDetailSchema>;
 export type CheckpointsJson = z.output<typeof checkpointsSchema>;
+export type EntriesQuery = z.output<typeof entriesQuerySchema>;
 export type EntriesJson = z.output<typeof entriesSchema>;
 export type ReportRequest = z.output<typeof reportRequestSchema>;
 export type ReportJson = z.output<typeof reportSchema>;

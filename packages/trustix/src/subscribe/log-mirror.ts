@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { DEFAULT_STORE_DIR, nixProtocol, type Protocol, rawProtocol } from "@trustix/nix";
+import { DEFAULT_STORE_DIR, nixProtocol, type Protocol, type ProtocolEntry, rawProtocol } from "@trustix/nix";
 import {
   createCosignatureVerifier,
   createVerifier,
@@ -31,7 +31,7 @@ import type { Peer } from "../fetch/peer.ts";
 import type { DurableFiles } from "../store/durable-files.ts";
 import type { Answer } from "../votes/vote.ts";
 import { ClaimBatches } from "./claim-batches.ts";
-import type { StoredClaim } from "./claim-reader.ts";
+import type { StoredCheckpoint, StoredClaim } from "./claim-reader.ts";
 import type { ClaimStore } from "./claim-store.ts";
 import type { LogFault, LogState, NewClaim, StoredHead } from "./claim-writer.ts";
 import { type Evidence, formatEvidence, type ProvenEntry } from "./evidence.ts";
@@ -98,6 +98,21 @@ export interface LogStatus {
   /** Since the last success. */
   readonly lastError: { readonly atMs: number; readonly code: string; readonly message: string } | undefined;
   readonly fault: LogFault | undefined;
+}
+
+/** An entry of a log, for people. */
+export interface ShownEntry {
+  readonly index: number;
+  /** Undefined when it is no claim of the log's protocol. */
+  readonly parsed: ProtocolEntry | undefined;
+}
+
+/** Entries of a log, for people. */
+export interface ShownEntries {
+  /** Entries of the checkpoint that they were checked against. */
+  readonly size: number;
+  /** Newest first. */
+  readonly entries: readonly ShownEntry[];
 }
 
 /** The mirror of one log. */
@@ -273,6 +288,33 @@ export class LogMirror {
     return proven;
   }
 
+  /** Checkpoints that were accepted, newest first, up to a number. */
+  checkpoints(limit: number): StoredCheckpoint[] {
+    return this.#deps.store.checkpoints(this.id, limit);
+  }
+
+  /**
+   * Entries of the newest accepted checkpoint, newest first; fetches them. Rejects as the log's files do.
+   * @param before index behind the first; that of the checkpoint when it is less, or undefined
+   */
+  async entries(before: number | undefined, limit: number, signal?: AbortSignal): Promise<ShownEntries> {
+    const { head } = this.#state;
+    const end = Math.min(before ?? head.size, head.size);
+    const from = Math.max(0, end - limit);
+    const entries: ShownEntry[] = [];
+    const reading = { checkpoint: head, source: this.#source(), from, concurrency: 1 };
+    if (from < end) {
+      for await (const chunk of readEntries(signal === undefined ? reading : { ...reading, signal })) {
+        for (const [i, entry] of chunk.entries.entries()) {
+          const index = chunk.startIndex + i;
+          if (index < end) entries.push({ index, parsed: parseEntry(this.#protocol, entry) });
+        }
+        if (entries.length >= end - from) break;
+      }
+    }
+    return { size: head.size, entries: entries.reverse() };
+  }
+
   async #follow(signal: AbortSignal): Promise<void> {
     const { peer, store, now } = this.#deps;
     const bytes = await peer.fetch("checkpoint", { maxBytes: MAX_NOTE_BYTES, signal });
@@ -340,14 +382,12 @@ export class LogMirror {
 
   /** The claim in an entry; a log may hold anything. */
   #parse(entry: Uint8Array, index: number): NewClaim | undefined {
-    try {
-      const { key, statement, attributes } = this.#protocol.parseEntry(entry);
-      const isNix = this.#protocol.name === "nix";
-      const system = isNix ? attributes.find(({ name }) => name === "system")?.value : undefined;
-      return { key, statement, index, system };
-    } catch {
-      return undefined;
-    }
+    const parsed = parseEntry(this.#protocol, entry);
+    if (parsed === undefined) return undefined;
+    const { key, statement, attributes } = parsed;
+    const isNix = this.#protocol.name === "nix";
+    const system = isNix ? attributes.find(({ name }) => name === "system")?.value : undefined;
+    return { key, statement, index, system };
   }
 
   /** Always throws: the log has shown a smaller tree than before. */
@@ -477,6 +517,15 @@ function protocolOf(subscription: LogSubscription, storeDir: string): Protocol {
       return rawProtocol;
     default:
       return protocol satisfies never;
+  }
+}
+
+/** What an entry says; undefined when it is none of the protocol. */
+function parseEntry(protocol: Protocol, entry: Uint8Array): ProtocolEntry | undefined {
+  try {
+    return protocol.parseEntry(entry);
+  } catch {
+    return undefined;
   }
 }
 

@@ -19,10 +19,10 @@ import { openPeer, type Peer, type PeerLimits } from "../fetch/peer.ts";
 import { DurableFiles } from "../store/durable-files.ts";
 import { type FileSystem, nodeFileSystem } from "../store/file-system.ts";
 import type { Answer, SubscriptionAnswer } from "../votes/vote.ts";
-import type { StoredClaim } from "./claim-reader.ts";
+import type { StoredCheckpoint, StoredClaim } from "./claim-reader.ts";
 import { ClaimStore } from "./claim-store.ts";
 import type { Evidence, ProvenEntry } from "./evidence.ts";
-import { LogMirror, type LogStatus, type Sleep } from "./log-mirror.ts";
+import { LogMirror, type LogStatus, type ShownEntries, type Sleep } from "./log-mirror.ts";
 import {
   type CacheLimits,
   type CacheSubscription,
@@ -213,6 +213,24 @@ export class Subscriptions implements AsyncDisposable {
     const [proven] = await this.#log(name).prove([index], signal);
     const { entry, proof, checkpoint } = proven as ProvenEntry;
     return formatTlogProof({ extra: entry, index, hashes: proof, checkpoint: parseNote(checkpoint) });
+  }
+
+  /** A log with its newest accepted checkpoints, newest first, up to a number. Throws `NOT_FOUND` when there is no such log. */
+  checkpoints(
+    name: string,
+    limit: number,
+  ): { readonly subscription: LogSubscription; readonly checkpoints: readonly StoredCheckpoint[] } {
+    const log = this.#log(name);
+    return { subscription: log.subscription, checkpoints: log.checkpoints(limit) };
+  }
+
+  /** See `LogMirror.entries`. Throws `NOT_FOUND` when there is no such log. */
+  async entries(
+    name: string,
+    { before, limit }: { readonly before?: number | undefined; readonly limit: number },
+    signal?: AbortSignal,
+  ): Promise<ShownEntries> {
+    return this.#log(name).entries(before, limit, signal);
   }
 
   /** Store paths of a name, or of any version of it, that logs have claims on; up to a number, in no meaningful order. */

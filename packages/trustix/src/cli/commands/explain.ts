@@ -27,7 +27,7 @@ export function define(command: Command, io: Io): void {
       const config = await loadCommandConfig(options, io);
       const client = new DaemonClient(config.node.adminSocket);
       const findClaimed = async (name: string): Promise<readonly string[]> => {
-        const path = `/api/v1/paths?name=${encodeURIComponent(name)}`;
+        const path = `/api/v1/store-paths?name=${encodeURIComponent(name)}`;
         const answer = await client.json({ method: "GET", path, signal: io.signal });
         return (answer as { readonly paths: readonly string[] }).paths;
       };

@@ -4,7 +4,7 @@ import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { Config } from "../../config/load.ts";
 import { TrustixError } from "../../errors.ts";
-import type { ClaimResult } from "../../http/admin-api.ts";
+import type { ClaimResult } from "../../http/logs-api.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig, writeNewFile } from "../context.ts";
 import { formatTable, type Io, printable } from "../io.ts";
