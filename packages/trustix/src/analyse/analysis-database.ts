@@ -32,9 +32,9 @@ export const STATUSES: readonly PathStatus[] = ["reproducible", "disputed", "sin
  * - `source`: the logs whose claims count, by their number in the claim store. Signed caches are logs, too.
  * - `absence`: spans in which an operator does not count. Open as long as `until_ms` is null.
  * - `system`: number 0 is unknown, and has no row.
- * - `path`: what is known of each path. `pattern` is what the operators that count say now; `first_seen` when the first
- *   claim came in, `changed` when the class last changed; `disputed` since when it is disputed, or was when it last was,
- *   `healed` when that dispute ended. `status` follows from `kind`. `version` is that of `progress` as the row was last
+ * - `path`: what is known of each path. `key` is that of its claims in the claim store, `pattern` what the operators that
+ *   count say now; `first_seen` when the first claim came in, `changed` when the class last changed; `disputed` since when
+ *   it is disputed, or was when it last was, `healed` when that dispute ended. `status` follows from `kind`. `version` is that of `progress` as the row was last
  *   written: whoever answers questions over all paths (`queries/`) holds their columns in memory and takes in what is newer.
  *   Rows go when a log is forgotten; then `progress.epoch` must change, as numbers may be given again.
  * - `cell`: paths by pattern, system and day first seen. Adds up to all paths.
@@ -56,11 +56,12 @@ export const SCHEMA = `
   CREATE TABLE pattern (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
   CREATE TABLE path (
     id INTEGER PRIMARY KEY,
-    hash TEXT NOT NULL UNIQUE, name TEXT NOT NULL, package TEXT NOT NULL,
+    key BLOB NOT NULL, hash TEXT NOT NULL UNIQUE, name TEXT NOT NULL, package TEXT NOT NULL,
     system INTEGER NOT NULL, pattern INTEGER NOT NULL, kind INTEGER NOT NULL, status INTEGER NOT NULL,
     first_seen INTEGER NOT NULL, changed INTEGER NOT NULL, disputed INTEGER, healed INTEGER,
     version INTEGER NOT NULL
   ) STRICT;
+  CREATE INDEX path_by_key ON path (key);
   CREATE INDEX path_by_version ON path (version);
   CREATE INDEX path_by_package ON path (package, pattern);
   CREATE TABLE cell (
