@@ -113,7 +113,7 @@ function violations(file: string, source: string): string[] {
 test("every import points downwards", async () => {
   const broken: string[] = [];
   let files = 0;
-  for await (const file of glob("packages/*/src/**/*.ts", { cwd: ROOT })) {
+  for await (const file of glob("packages/*/src/**/*.{ts,tsx}", { cwd: ROOT })) {
     files++;
     broken.push(...violations(file, await readFile(join(ROOT, file), "utf8")));
   }
