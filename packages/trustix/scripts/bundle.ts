@@ -11,6 +11,7 @@ await rm(OUT, { recursive: true, force: true });
 await build({
   entryPoints: {
     main: join(PACKAGE, "src/cli/main.ts"),
+    "diff-thread": join(PACKAGE, "src/analyse/diff-thread.ts"),
     "claim-writer-thread": join(PACKAGE, "src/subscribe/claim-writer-thread.ts"),
     "xz-worker": join(PACKAGE, "src/substitute/xz-worker.ts"),
   },

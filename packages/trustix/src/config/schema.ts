@@ -1,6 +1,7 @@
 // The schema of `trustix.toml`. The descriptions here are the reference: docs/reference/configuration.md is generated
 // from them (reference.ts), so each says what the option does, and what happens at its limits.
 import * as z from "zod";
+import { diffSchema } from "./diff.ts";
 import { address, duration, name, path, size } from "./fields.ts";
 import { operatorSchema, policySchema } from "./policy.ts";
 import { subscribeSchema, subscriptionSchema } from "./subscribe.ts";
@@ -225,6 +226,7 @@ export const configSchema = z.strictObject({
   nix: nix.prefault({}),
   publish: publish.prefault({}),
   cache: cache.prefault({}),
+  diff: diffSchema.prefault({}),
   api: api.prefault({}),
   metrics: metrics.prefault({}),
 });

@@ -13,7 +13,8 @@ import { VERSION } from "../version.ts";
 import type { Decisions } from "./decisions.ts";
 import { loadCacheKey } from "./key-files.ts";
 
-async function readNetrc(path: string | undefined): Promise<OpenRemoteOptions["netrc"]> {
+/** The logins of a netrc file. @throws TrustixError `CONFIG_INVALID` when it cannot be read */
+export async function readNetrc(path: string | undefined): Promise<OpenRemoteOptions["netrc"]> {
   if (path === undefined) return undefined;
   try {
     return parseNetrc(await readFile(path, "utf8"));
@@ -73,10 +74,10 @@ export async function createSubstituter(
   const signer = await loadCacheKey(keyFile);
   const netrc = await readNetrc(config.substitute.netrcFile);
   const upstreams: UpstreamOptions[] = [];
-  for (const { name, url, publicKeys, narOrigins } of config.upstream) {
+  for (const { name, url, priority, publicKeys, narOrigins } of config.upstream) {
     const verifiers = await Promise.all(publicKeys.map((key) => createVerifier(parsePublicKey(key))));
     const remote = openRemote(url, { foreign: narOrigins, netrc, userAgent: `trustix/${VERSION}` });
-    upstreams.push({ name, remote, verifiers });
+    upstreams.push({ name, remote, priority, verifiers });
   }
   return new Substituter(
     {
