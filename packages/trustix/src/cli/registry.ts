@@ -36,6 +36,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   token: "look after bearer tokens of the admin API",
   log: "read and verify logs",
   policy: "look after the policy",
+  quarantine: "say who does not count",
   evidence: "look after evidence of misbehaviour",
 };
 
@@ -88,6 +89,24 @@ export const COMMANDS: readonly CommandRow[] = [
     true,
     "show what another policy would decide differently",
     () => import("./commands/policy-test.ts"),
+  ),
+  row(
+    "quarantine list",
+    true,
+    "show which operators do not count, and why",
+    () => import("./commands/quarantine-list.ts"),
+  ),
+  row(
+    "quarantine add",
+    true,
+    "let an operator not count any more",
+    () => import("./commands/quarantine-add.ts"),
+  ),
+  row(
+    "quarantine release",
+    true,
+    "let an operator in quarantine count again",
+    () => import("./commands/quarantine-release.ts"),
   ),
   row(
     "evidence list",

@@ -7,6 +7,7 @@
  */
 
 import type { QuarantineSettings } from "../config/policy.ts";
+import type { QuarantinedOperator } from "../votes/quarantine.ts";
 
 /** What is known of an operator that may deviate. */
 export interface Suspect {
@@ -56,6 +57,42 @@ export function chooseSuspects(
 /** How many of so many operators may be in quarantine before nobody is added automatically. */
 export function mostQuarantined({ atMost }: QuarantineSettings, operators: number): number {
   return Math.floor((Number(atMost.slice(0, -1)) * operators) / 100);
+}
+
+/** What a node tells of its quarantine. */
+export interface ToldQuarantine {
+  readonly operators: readonly {
+    readonly operator: string;
+    readonly state: "quarantined" | "released";
+    readonly by: "estimate" | "hand";
+    readonly reason: string;
+    readonly since: string;
+  }[];
+  readonly suspects: readonly Suspect[];
+}
+
+/** Who would be in quarantine under other settings, once all who are suspect had been so for long enough. */
+export function quarantineUnder(
+  settings: QuarantineSettings,
+  operators: readonly string[],
+  { operators: told, suspects }: ToldQuarantine,
+): readonly QuarantinedOperator[] {
+  const staying = told
+    .filter(({ operator, state }) => state === "quarantined" && operators.includes(operator))
+    .filter(({ by }) => by === "hand" || settings.enabled)
+    .map(({ operator, by, reason, since }) => ({ operator, by, reason, sinceMs: Date.parse(since) }));
+  const quarantined = staying.map(({ operator }) => operator);
+  const released = new Map(
+    told.filter(({ state }) => state === "released").map(({ operator }) => [operator, Infinity]),
+  );
+  const { chosen } = chooseSuspects(suspects, settings, { operators, quarantined, released });
+  const added = chosen.map((suspect) => ({
+    operator: suspect.operator,
+    by: "estimate" as const,
+    reason: describeSuspect(suspect),
+    sinceMs: 0,
+  }));
+  return [...staying, ...added];
 }
 
 /** One sentence on why. */

@@ -26,6 +26,11 @@ export interface Quarantined {
   list(): readonly QuarantinedOperator[];
 }
 
+/** Quarantine of a fixed list. */
+export function quarantineOf(list: readonly QuarantinedOperator[]): Quarantined {
+  return { find: (operator) => list.find((each) => each.operator === operator), list: () => list };
+}
+
 /** The votes with those of quarantined operators marked. Who says nothing of the path has nothing that could count, and stays as it is. */
 export function markQuarantined(votes: readonly Vote[], quarantined: Quarantined): readonly Vote[] {
   if (quarantined.list().length === 0) return votes;
