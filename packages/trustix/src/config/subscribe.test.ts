@@ -37,7 +37,7 @@ netrc-file = "netrc"
   expect(parseConfig(text, FILE)).toMatchObject({
     subscription: [{ vkey: VKEY, witnessPolicy: "/etc/trustix/w" }],
     subscribe: { pollInterval: 30_000, maxLogSize: 4 * 2 ** 30, askBudget: 2000 },
-    upstream: [{ publicKeys: [], narOrigins: [] }],
+    upstream: [{ priority: 50, publicKeys: [], narOrigins: [] }],
     substitute: {
       keyFile: "/etc/trustix/keys/s.key",
       netrcFile: "/etc/trustix/netrc",

@@ -12,6 +12,10 @@ export const upstreamSchema = z
       "Root of the cache: `https://host/prefix/`, `http://…`, `unix:/path/of.sock`, or `file:///directory`.",
       "https://cache.nixos.org/",
     ),
+    priority: z.int().min(0).max(1000).default(50).meta({
+      description:
+        "Whose NARs are preferred, among the caches that have what was accepted and do their part: lower comes first. Of equals the fastest is taken, and at first the one that stands first in this file.",
+    }),
     "public-keys": publicKeys.default([]).meta({
       kind: "list of public keys",
       description:
@@ -31,7 +35,7 @@ export const upstreamSchema = z
   })
   .meta({
     description:
-      "A binary cache that NARs are downloaded from. It is not trusted: only bytes that the policy accepted are served, whoever delivers them. All are asked at once, and the one that does best is taken. Repeat the section for each.",
+      "A binary cache that NARs are downloaded from. It is not trusted: only bytes that the policy accepted are served, whoever delivers them. All are asked at once, and of those that have the binary the one that does best is taken. Repeat the section for each.",
   });
 
 /** `[substitute]` */

@@ -83,11 +83,11 @@ export class HttpRemote implements Remote {
   async #askPatiently(url: URL, request: RemoteRequest): Promise<IncomingMessage> {
     const first = this.#start(url, request);
     try {
-      return await this.#answerOf(first, url);
+      return await this.#answerOf(first, url, request);
     } catch (error) {
       if (!first.reusedSocket || request.signal.aborted || !(error instanceof TrustixError)) throw error;
       if ((error.cause as NodeJS.ErrnoException | undefined)?.code !== "ECONNRESET") throw error;
-      return await this.#answerOf(this.#start(url, request), url);
+      return await this.#answerOf(this.#start(url, request), url, request);
     }
   }
 
@@ -120,12 +120,14 @@ export class HttpRemote implements Remote {
     return url.protocol === "https:" ? httpsRequest(url, options) : httpRequest(url, options);
   }
 
-  #answerOf(request: ClientRequest, url: URL): Promise<IncomingMessage> {
+  #answerOf(request: ClientRequest, url: URL, { signal, clock }: RemoteRequest): Promise<IncomingMessage> {
     const timeoutMs = this.#options.headersTimeoutMs ?? 10_000;
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
+      clock?.pause();
       // Not before: a wait for one of our own connections says nothing about the other side.
       request.once("socket", () => {
+        clock?.start();
         timer = setTimeout(() => {
           request.destroy(unreachable(url, `no answer within ${timeoutMs} ms`));
         }, timeoutMs);
@@ -133,7 +135,9 @@ export class HttpRemote implements Remote {
       // Stays: an error after the headers is the body's to report, and would be uncaught here.
       request.on("error", (cause) => {
         clearTimeout(timer);
-        reject(cause instanceof TrustixError ? cause : unreachable(url, reasonOf(cause), cause));
+        // Node wraps the reason of an aborted signal in an error of its own.
+        const error = signal.aborted ? signal.reason : cause;
+        reject(error instanceof TrustixError ? error : unreachable(url, reasonOf(cause), cause));
       });
       request.once("response", (response) => {
         clearTimeout(timer);

@@ -8,6 +8,7 @@ import { TrustixError } from "../errors.ts";
 import { openRemote } from "./open-remote.ts";
 import { type PaceLimits, paced } from "./pace.ts";
 import { misbehaved, type Remote, reasonOf, unreachable } from "./remote.ts";
+import type { RequestClock } from "./request-clock.ts";
 
 /** What to ask a {@link Peer} for, and how much of it to take. */
 export interface PeerRequest {
@@ -17,6 +18,8 @@ export interface PeerRequest {
   readonly signal?: AbortSignal;
   /** Whether the file may come compressed. Default no; what does come as gzip is decoded all the same. */
   readonly acceptGzip?: boolean;
+  /** Is told when the request waits for one of our own connections, and when it has one. */
+  readonly clock?: RequestClock;
 }
 
 /** A place to fetch files from. Nothing it returns is trusted. */
@@ -99,8 +102,8 @@ async function fetchFile(
   request: PeerRequest & { readonly signal: AbortSignal },
   pace: PaceLimits,
 ): Promise<Uint8Array | undefined> {
-  const { maxBytes, signal, acceptGzip = false } = request;
-  const { status, headers, body } = await remote.get(url, { signal, acceptGzip });
+  const { maxBytes, signal, clock, acceptGzip = false } = request;
+  const { status, headers, body } = await remote.get(url, { signal, acceptGzip, clock });
   try {
     if (status !== 200) {
       await collect(url, body, MAX_IGNORED_BYTES, pace).catch(() => {});

@@ -3,6 +3,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import { TrustixError } from "../errors.ts";
+import type { RequestClock } from "./request-clock.ts";
 
 /** How to ask. */
 export interface RemoteRequest {
@@ -12,6 +13,8 @@ export interface RemoteRequest {
   readonly offset?: number;
   /** Whether the body may come as gzip; its `content-encoding` says so. Default false. */
   readonly acceptGzip?: boolean;
+  /** Is told when the request waits for one of our own connections, and when it has one. */
+  readonly clock?: Pick<RequestClock, "pause" | "start"> | undefined;
 }
 
 /** An answer, its body still to be read. Read it to the end or destroy it. */

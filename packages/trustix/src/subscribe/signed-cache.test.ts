@@ -15,7 +15,7 @@ import {
 } from "@trustix/nix";
 import { encodeUtf8 } from "@trustix/tlog";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openPeer } from "../fetch/peer.ts";
+import { openPeer, type Peer } from "../fetch/peer.ts";
 import type { Answer } from "../votes/vote.ts";
 import { type CacheLimits, defaultCacheLimits } from "./options.ts";
 import { SignedCache } from "./signed-cache.ts";
@@ -34,7 +34,11 @@ beforeEach(async () => {
 });
 afterEach(() => stack.disposeAsync());
 
-async function open(limits: Partial<CacheLimits> = {}, address = server.address): Promise<SignedCache> {
+async function open(
+  limits: Partial<CacheLimits> = {},
+  address = server.address,
+  peer: Peer = stack.use(openPeer(address)),
+): Promise<SignedCache> {
   const subscription = {
     name: "cache",
     operator: "carol",
@@ -42,7 +46,7 @@ async function open(limits: Partial<CacheLimits> = {}, address = server.address)
     keys: [formatPublicKey(signer.publicKey)],
   };
   const cache = await SignedCache.open(subscription, {
-    peer: stack.use(openPeer(address)),
+    peer,
     limits: { ...defaultCacheLimits, timeoutMs: 500, ...limits },
     storeDir: "/nix/store",
     now: () => now,
@@ -65,6 +69,21 @@ const unreachable = (answer: Answer) =>
   answer.kind === "unreachable" ? answer.reason : `not: ${answer.kind}`;
 
 describe("a signed cache", () => {
+  it("is not blamed for more questions than there are connections", async () => {
+    server.hook = (_, response) => {
+      setTimeout(() => response.writeHead(404).end(), 40);
+      return true;
+    };
+    const peer = stack.use(openPeer(server.address, { maxConnections: 2 }));
+    const cache = await open({ timeoutMs: 200 }, server.address, peer);
+    const answers = await Promise.all(Array.from({ length: 60 }, (_, n) => cache.ask(sampleHashPart(n))));
+    const late = answers.filter(({ kind }) => kind === "unreachable");
+    expect(late.length).toBeGreaterThan(0);
+    for (const answer of late) expect(unreachable(answer)).toContain("this node's own");
+    expect(cache.status()).toMatchObject({ health: "ok", failures: 0, lastError: undefined });
+    expect(await cache.ask(sampleHashPart(59))).toEqual({ kind: "absent" });
+  });
+
   it("states what its narinfo says, word for word as a log would", async () => {
     publish(1, await narinfo(1));
     const cache = await open();

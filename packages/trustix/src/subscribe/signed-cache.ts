@@ -17,6 +17,7 @@ import {
 import { TrustixError } from "../errors.ts";
 import { Breaker } from "../fetch/breaker.ts";
 import type { Peer } from "../fetch/peer.ts";
+import { isOwnDelay, RequestClock } from "../fetch/request-clock.ts";
 import { ByteCache } from "../http/byte-cache.ts";
 import type { Answer } from "../votes/vote.ts";
 import type { CacheLimits, CacheSubscription } from "./options.ts";
@@ -142,19 +143,19 @@ export class SignedCache {
   async #ask(hashPart: string): Promise<Answer> {
     const { peer, limits, now } = this.#deps;
     this.#requests++;
-    const timeout = AbortSignal.timeout(limits.timeoutMs);
+    using clock = new RequestClock(limits.timeoutMs);
     let narinfo: Uint8Array | undefined;
     try {
       narinfo = await peer.fetch(`${hashPart}.narinfo`, {
         maxBytes: MAX_NARINFO_SIZE_BYTES,
-        signal: AbortSignal.any([timeout, this.#stop.signal]),
+        signal: AbortSignal.any([clock.signal, this.#stop.signal]),
+        clock,
       });
     } catch (error) {
+      // Our own crowd says nothing about the cache.
+      if (isOwnDelay(error)) return unreachable(messageOf(error));
       this.#breaker.fail();
-      return this.#fail(
-        timeout.aborted ? `no answer within ${limits.timeoutMs} ms` : messageOf(error),
-        error,
-      );
+      return this.#fail(messageOf(error), error);
     }
     // Whatever it is, the cache is there and answers.
     this.#breaker.succeed();

@@ -23,7 +23,7 @@ import type { PaceLimits } from "../fetch/pace.ts";
 import type { Remote } from "../fetch/remote.ts";
 import { ByteCache } from "../http/byte-cache.ts";
 import type { Route } from "../http/public-server.ts";
-import { etagOf, type Representation, sendRepresentation, sendStatus } from "../http/representation.ts";
+import { etagOf, type Found, type Notice, type Representation, sendFound } from "../http/representation.ts";
 import type { Decide, SubstituteDecision } from "./decision.ts";
 import { type Refusal, reasonHeader, refusal, type SubstituterEvent } from "./events.ts";
 import { NarDelivery } from "./nar-delivery.ts";
@@ -38,6 +38,8 @@ export interface UpstreamOptions {
   /** For explanations and logs; unique. */
   readonly name: string;
   readonly remote: Remote;
+  /** Whose NARs are preferred: lower comes first; from 0 to 1,000. Default 50. */
+  readonly priority?: number;
   /** Keys of this cache: signatures by them are passed on in our narinfos once they are verified. Default none. */
   readonly verifiers?: readonly Verifier[];
 }
@@ -142,10 +144,11 @@ export class Substituter implements AsyncDisposable {
     const quarter = (options.cacheBytes ?? 64 << 20) / 4;
     this.#remotes = options.upstreams.map(({ remote }) => remote);
     this.#upstreams = options.upstreams.map(
-      ({ name, remote, verifiers = [] }) =>
+      ({ name, remote, priority: preference, verifiers = [] }) =>
         new Upstream({
           name,
           remote,
+          priority: preference,
           verifiers,
           storeDir,
           narInfoTimeoutMs: this.#budgetMs,
@@ -175,7 +178,11 @@ export class Substituter implements AsyncDisposable {
 
   /** The route at `/` of the public listener. */
   get route(): Route {
-    return { path: "/", handle: (request, response, rest) => this.handle(request, response, rest) };
+    return {
+      path: "/",
+      find: (_, rest) => this.#find(rest),
+      handle: (request, response, rest) => this.handle(request, response, rest),
+    };
   }
 
   stats(): SubstituterStats {
@@ -193,43 +200,41 @@ export class Substituter implements AsyncDisposable {
    * @param path below the root, without the leading slash
    */
   async handle(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
-    if (path.endsWith(".narinfo") && isHashPart(path.slice(0, -8))) {
-      const hashPart = path.slice(0, -8);
-      const found = this.#narInfo(hashPart);
-      const outcome = found instanceof Promise ? await found : found;
-      if ("reason" in outcome) this.#refuse(request, response, "narinfo", hashPart, outcome);
-      else {
-        this.#narInfos++;
-        sendRepresentation(request, response, outcome.representation);
-      }
+    const found = this.#find(path);
+    if (found !== undefined) {
+      sendFound(request, response, await found);
       return;
     }
-    if (path === "nix-cache-info") {
-      sendRepresentation(request, response, this.#cacheInfo);
-      return;
-    }
-    const name = parseNarName(path);
-    if (name === undefined) {
-      const notFound = refusal("not-found", "not a URL of this cache");
-      sendStatus(request, response, 404, "not found", { "trustix-reason": reasonHeader(notFound) });
-      return;
-    }
+    const name = parseNarName(path)!;
     const refused = await this.#nar(request, response, name);
-    if (refused !== undefined) this.#refuse(request, response, "nar", name.hashPart, refused);
+    if (refused === undefined) return;
+    const notice = this.#refuse("nar", name.hashPart, refused);
+    if (!response.destroyed) sendFound(request, response, notice);
   }
 
-  #refuse(
-    request: IncomingMessage,
-    response: ServerResponse,
-    what: "narinfo" | "nar",
-    hashPart: string,
-    refused: Refusal,
-  ): void {
+  /** All that is no NAR. */
+  #find(path: string): Found | Promise<Found> | undefined {
+    if (path.endsWith(".narinfo") && isHashPart(path.slice(0, -8))) {
+      const hashPart = path.slice(0, -8);
+      const answer = (outcome: Rendered | Refusal): Found => {
+        if ("reason" in outcome) return this.#refuse("narinfo", hashPart, outcome);
+        this.#narInfos++;
+        return outcome.representation;
+      };
+      const found = this.#narInfo(hashPart);
+      return found instanceof Promise ? found.then(answer) : answer(found);
+    }
+    if (path === "nix-cache-info") return this.#cacheInfo;
+    if (parseNarName(path) !== undefined) return undefined;
+    const notFound = refusal("not-found", "not a URL of this cache");
+    return { status: 404, text: "not found", headers: { "trustix-reason": reasonHeader(notFound) } };
+  }
+
+  #refuse(what: "narinfo" | "nar", hashPart: string, refused: Refusal): Notice {
     const { reason, explanation } = refused;
     this.#note({ type: "refused", hashPart, what, reason, explanation });
-    if (response.destroyed) return;
-    const header = reasonHeader(refused);
-    sendStatus(request, response, 404, header, { "trustix-reason": header });
+    const text = reasonHeader(refused);
+    return { status: 404, text, headers: { "trustix-reason": text } };
   }
 
   #note(event: SubstituterEvent): void {

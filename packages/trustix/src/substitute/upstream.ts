@@ -22,6 +22,7 @@ import {
   reasonOf,
   unreachable,
 } from "../fetch/remote.ts";
+import { isOwnDelay, RequestClock } from "../fetch/request-clock.ts";
 import { ByteCache } from "../http/byte-cache.ts";
 
 /** What a cache answers for one path. */
@@ -49,6 +50,8 @@ export interface UpstreamParts {
   /** For explanations and logs; unique. */
   readonly name: string;
   readonly remote: Remote;
+  /** Lower is preferred; from 0 to 1,000. Default 50. */
+  readonly priority?: number | undefined;
   /** Keys whose signatures are passed on once they are verified. */
   readonly verifiers: readonly Verifier[];
   readonly storeDir: string;
@@ -62,6 +65,7 @@ export interface UpstreamParts {
   readonly onFailure: (reason: string) => void;
 }
 
+const DEFAULT_PRIORITY = 50;
 /** How caches say that they do not have a file; 403 is how S3 does. */
 const ABSENT_STATUS: readonly number[] = [403, 404, 410];
 /** How long answers are kept. Nix keeps its own for 30 days and an hour; ours only carry a burst. */
@@ -110,9 +114,14 @@ export class Upstream {
     };
   }
 
-  /** Lower is better: who ever sent a wrong NAR comes last, who fails now before them, and else the fastest first. */
+  /**
+   * Lower is better: who ever sent a wrong NAR comes last, who fails now before them, and else the order is by priority, and
+   * the fastest first among equals.
+   */
   get rank(): number {
-    return this.#wrongNarCount * 1e9 + this.#breaker.failures * 1e6 + (this.#narInfoMs ?? 1_000);
+    const { priority = DEFAULT_PRIORITY } = this.#parts;
+    const seconds = Math.min(this.#narInfoMs ?? 1_000, 99_999) / 1_000;
+    return this.#wrongNarCount * 1e9 + this.#breaker.failures * 1e6 + priority * 100 + seconds;
   }
 
   /** What the cache says of a path: remembered, or asked once for all who want to know. Never rejects. */
@@ -133,19 +142,21 @@ export class Upstream {
   async #ask(hashPart: string): Promise<NarInfoAnswer> {
     const { now, narInfoTimeoutMs } = this.#parts;
     const startedMs = now();
-    const signal = AbortSignal.timeout(narInfoTimeoutMs);
+    using clock = new RequestClock(narInfoTimeoutMs);
     let answer: NarInfoAnswer;
     let size = 0;
     try {
-      await this.#checkStoreDir(signal);
+      await this.#checkStoreDir(clock);
       if (this.#isOtherStore) return { kind: "absent" };
-      const text = await this.#get(`${hashPart}.narinfo`, MAX_NARINFO_SIZE_BYTES, signal);
+      const text = await this.#get(`${hashPart}.narinfo`, MAX_NARINFO_SIZE_BYTES, clock);
       size = (text?.length ?? 0) * PARSED_FACTOR;
       answer = text === undefined ? { kind: "absent" } : this.#read(text, hashPart);
       this.#breaker.succeed();
       const tookMs = now() - startedMs;
       this.#narInfoMs = this.#narInfoMs === undefined ? tookMs : this.#narInfoMs * 0.8 + tookMs * 0.2;
     } catch (error) {
+      // Our own crowd, not the cache: asked again whenever somebody wants to know.
+      if (isOwnDelay(error)) return { kind: "failed", reason: (error as Error).message };
       answer = { kind: "failed", reason: this.fail(error) };
     }
     const keepMs = { found: FOUND_MS, absent: ABSENT_MS, failed: FAILED_MS }[answer.kind];
@@ -169,10 +180,10 @@ export class Upstream {
   }
 
   /** A wrong store directory is found out once an hour; a cache without `nix-cache-info` may still be one. */
-  async #checkStoreDir(signal: AbortSignal): Promise<void> {
+  async #checkStoreDir(clock: RequestClock): Promise<void> {
     const { now, storeDir } = this.#parts;
     if (now() < this.#cacheInfoUntilMs) return;
-    const text = await this.#get("nix-cache-info", MAX_CACHE_INFO_BYTES, signal);
+    const text = await this.#get("nix-cache-info", MAX_CACHE_INFO_BYTES, clock);
     const { storeDir: theirs = storeDir } = text === undefined ? {} : parseCacheInfo(text);
     this.#isOtherStore = theirs !== storeDir;
     if (this.#isOtherStore) this.#lastError = `its store directory is ${theirs}`;
@@ -180,9 +191,9 @@ export class Upstream {
   }
 
   /** A small file, or undefined when the cache does not have it. */
-  async #get(path: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | undefined> {
+  async #get(path: string, maxBytes: number, clock: RequestClock): Promise<Buffer | undefined> {
     const url = new URL(path, this.#parts.remote.root);
-    const response = await this.#parts.remote.get(url, { signal });
+    const response = await this.#parts.remote.get(url, { signal: clock.signal, clock });
     try {
       if (ABSENT_STATUS.includes(response.status)) return undefined;
       if (response.status !== 200) throw unreachable(url, `HTTP ${response.status}`);
