@@ -227,6 +227,7 @@ class Composition {
       maxBodyBytes: api.maxBody,
       limiter: new RateLimiter(api.claimsPerSecond, () => performance.now()),
       decisions: this.#user?.decisions,
+      diffs: this.#user?.diffs,
       signal: this.#stop.signal,
       onError: (err: unknown, target: string) => logger.error({ err, target }, "admin request failed"),
     };

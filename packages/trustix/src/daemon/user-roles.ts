@@ -4,6 +4,7 @@ import type { Sleep } from "../publish/sleep.ts";
 import type { SubstituterEvent } from "../substitute/events.ts";
 import type { Substituter } from "../substitute/substituter.ts";
 import { Decisions } from "./decisions.ts";
+import { Diffs } from "./diffs.ts";
 import type { Logger } from "./logger.ts";
 import { createSubstituter } from "./substituting.ts";
 import { watchHealth } from "./watch-health.ts";
@@ -11,13 +12,14 @@ import { watchHealth } from "./watch-health.ts";
 /** What runs for the user. */
 export interface UserRoles extends AsyncDisposable {
   readonly decisions: Decisions;
+  readonly diffs: Diffs;
   /** Absent: it is off. */
   readonly substituter: Substituter | undefined;
 }
 
 /**
  * Starts what the configuration asks for; undefined when that is nothing.
- * @throws TrustixError as `Decisions.open` and `createSubstituter` do
+ * @throws TrustixError as `Decisions.open`, `Diffs.open` and `createSubstituter` do
  */
 export async function openUserRoles(
   config: Config,
@@ -29,6 +31,7 @@ export async function openUserRoles(
   warnOfGaps(config, logger);
   await using stack = new AsyncDisposableStack();
   const decisions = stack.use(await Decisions.open(config, logger));
+  const diffs = stack.use(await Diffs.open(config, decisions));
   const stop = new AbortController();
   const watching = [
     watchHealth(() => decisions.status(), logger, sleep, stop.signal),
@@ -44,7 +47,7 @@ export async function openUserRoles(
     substituter = stack.use(await createSubstituter(config, substitute.keyFile, decisions, onEvent));
   }
   const running = stack.move();
-  return { decisions, substituter, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { decisions, diffs, substituter, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** Says what is missing for the roles to be of use; it may be on its way. */
