@@ -1,7 +1,10 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { lockFile } from "../store/file-lock.ts";
 import { TokenFile } from "./tokens.ts";
 
 const NOW = new Date("2026-11-22T15:00:00Z");
@@ -28,6 +31,36 @@ test("a token opens until it is revoked, also for a process that read the file b
   await command.revoke(first.record.id);
   await expect(daemon.authenticate(`Bearer ${first.token}`)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
   expect((await daemon.list()).map(({ name }) => name)).toEqual(["laptop"]);
+});
+
+test("no change is lost when many are made at once, also by other processes", async () => {
+  const program = `
+    import { TokenFile } from ${JSON.stringify(join(import.meta.dirname, "tokens.ts"))};
+    const [path, from] = process.argv.slice(1);
+    for (let n = 0; n < 5; n++) {
+      await new TokenFile(path).create("process", new Uint8Array(32).fill(Number(from) + n), new Date());
+    }`;
+  const run = promisify(execFile);
+  const args = ["--conditions=@trustix/source", "--input-type=module-typescript", "-e", program, path];
+  await new TokenFile(path).create("gone", random(100), NOW);
+  const { id } = (await new TokenFile(path).list())[0]!;
+  await Promise.all([
+    ...[10, 20, 30].map((from) => run(process.execPath, [...args, String(from)])),
+    ...Array.from({ length: 5 }, (_, n) => new TokenFile(path).create("here", random(n), NOW)),
+    new TokenFile(path).revoke(id),
+  ]);
+  const names = (await new TokenFile(path).list()).map(({ name }) => name);
+  expect(Map.groupBy(names, (name) => name).get("process")).toHaveLength(15);
+  expect(names).toHaveLength(20);
+});
+
+test("who holds the lock for long is said, and nothing waits for ever", async () => {
+  {
+    using _ = await lockFile(path);
+    await expect(lockFile(path, 50)).rejects.toMatchObject({ code: "PUSHBACK" });
+  }
+  using _ = await lockFile(path, 0);
+  await expect(lockFile("/proc/self/tokens.json")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
 });
 
 test("the file holds no token", async () => {

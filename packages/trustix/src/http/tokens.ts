@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import * as z from "zod";
 import { TrustixError } from "../errors.ts";
 import { DurableFiles } from "../store/durable-files.ts";
+import { lockFile } from "../store/file-lock.ts";
 import { nodeFileSystem, systemErrorCode } from "../store/file-system.ts";
 
 /** A token as the file knows it. */
@@ -42,7 +43,10 @@ function hashToken(token: string): Buffer {
   return createHash("sha256").update(token).digest();
 }
 
-/** The tokens in a file; none when there is no file. Every change is on stable storage when its call returns. */
+/**
+ * The tokens in a file; none when there is no file. Every change is on stable storage when its call returns, and none is lost
+ * when several processes make them at once.
+ */
 export class TokenFile {
   readonly #path: string;
   #cached: { readonly stamp: string; readonly tokens: readonly TokenRecord[] } | undefined;
@@ -75,7 +79,7 @@ export class TokenFile {
    * Makes a token.
    * @param random 32 bytes of randomness
    * @returns its text, which is stored nowhere
-   * @throws TrustixError `CONFIG_INVALID`, `INVALID_ARGUMENT` when the name is empty or too long
+   * @throws TrustixError `CONFIG_INVALID`, `INVALID_ARGUMENT` when the name is empty or too long; as {@link lockFile}
    */
   async create(
     name: string,
@@ -85,6 +89,7 @@ export class TokenFile {
     if (name.length === 0 || name.length > 100) {
       throw new TrustixError("INVALID_ARGUMENT", "the name of a token has 1 to 100 characters");
     }
+    using _ = await lockFile(this.#path);
     const tokens = await this.list();
     if (tokens.length >= MAX_TOKENS) {
       throw new TrustixError("INVALID_ARGUMENT", `there are ${MAX_TOKENS} tokens already`, {
@@ -98,8 +103,9 @@ export class TokenFile {
     return { token, record };
   }
 
-  /** @throws TrustixError `NOT_FOUND` */
+  /** @throws TrustixError `NOT_FOUND`; as {@link lockFile} */
   async revoke(id: string): Promise<TokenRecord> {
+    using _ = await lockFile(this.#path);
     const tokens = await this.list();
     const record = tokens.find((token) => token.id === id);
     if (record === undefined) {
