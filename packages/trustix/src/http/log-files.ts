@@ -4,21 +4,21 @@
 // A tile may lie on disk before the checkpoint that covers it is published, or after a crash that lost that checkpoint.
 // So nothing is served that the published checkpoint does not imply.
 import { readFile } from "node:fs/promises";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { type LogFile, parseTilePath, TILE_WIDTH, TlogError } from "@trustix/tlog";
 import { ByteCache } from "./byte-cache.ts";
-import type { Route } from "./public-server.ts";
 import {
   acceptsEncoding,
   etagOf,
+  type Found,
   IMMUTABLE,
+  type Notice,
   type Representation,
-  sendRepresentation,
-  sendStatus,
+  type RequestHead,
 } from "./representation.ts";
+import { foundRoute, type Route } from "./route.ts";
 
 const compress = promisify(gzip);
 
@@ -37,6 +37,8 @@ const CHECKPOINT_CACHE = "public, max-age=1";
 
 /** On every answer: web pages may read logs, and nothing here is to be taken for a page. */
 const PUBLIC_HEADERS = { "access-control-allow-origin": "*", "x-content-type-options": "nosniff" };
+
+const refuse = (text: string): Notice => ({ status: 404, text, headers: PUBLIC_HEADERS });
 
 interface CachedFile {
   readonly identity: Representation;
@@ -66,7 +68,8 @@ export function logRoute(log: PublicLog, cache: ByteCache<CachedFile>): Route {
   const currentCheckpoint = (note: Uint8Array): Representation => {
     if (checkpoint?.body !== note) {
       const type = "text/plain; charset=utf-8";
-      checkpoint = { body: note, type, etag: etagOf(note), cacheControl: CHECKPOINT_CACHE };
+      const etag = etagOf(note);
+      checkpoint = { body: note, type, etag, cacheControl: CHECKPOINT_CACHE, common: PUBLIC_HEADERS };
     }
     return checkpoint;
   };
@@ -102,6 +105,7 @@ export function logRoute(log: PublicLog, cache: ByteCache<CachedFile>): Route {
       etag: etagOf(body),
       cacheControl: IMMUTABLE,
       negotiated: isBundle,
+      common: PUBLIC_HEADERS,
     };
     const file = { identity };
     cache.set(key, file, body.length);
@@ -118,34 +122,29 @@ export function logRoute(log: PublicLog, cache: ByteCache<CachedFile>): Route {
     return file;
   };
 
+  const zipped = async (file: CachedFile, key: string): Promise<Representation> =>
+    (await zipOnce(file, key)) ?? file.identity;
+
   /** The file at a path, or why there is none. */
-  const find = async (
-    path: string,
-    acceptEncoding: string | string[] | undefined,
-  ): Promise<Representation | string> => {
+  const find = ({ headers }: RequestHead, path: string): Found | Promise<Found> => {
     const published = log.published();
-    if (published === undefined) return "nothing is published yet";
+    if (published === undefined) return refuse("nothing is published yet");
     if (path === "checkpoint") return currentCheckpoint(published.note);
     const coordinates = parseLogFile(path);
-    if (coordinates === undefined) return "not found";
-    if (!isImplied(coordinates, published.size)) return "no published checkpoint implies this file";
+    if (coordinates === undefined) return refuse("not found");
+    if (!isImplied(coordinates, published.size)) return refuse("no published checkpoint implies this file");
     const isBundle = coordinates.level === "entries";
     const key = `${log.name}/${path}`;
-    const file = cache.get(key) ?? (await loadOnce(path, key, isBundle));
-    if (file === undefined) return "not found";
-    return (
-      (isBundle && acceptsEncoding(acceptEncoding, "gzip") ? await zipOnce(file, key) : undefined) ??
-      file.identity
-    );
+    const isZipped = isBundle && acceptsEncoding(headers["accept-encoding"], "gzip");
+    const answer = (file: CachedFile | undefined): Found | Promise<Found> => {
+      if (file === undefined) return refuse("not found");
+      return isZipped ? zipped(file, key) : file.identity;
+    };
+    const file = cache.get(key);
+    return file === undefined ? loadOnce(path, key, isBundle).then(answer) : answer(file);
   };
 
-  const handle = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
-    const found = await find(path, request.headers["accept-encoding"]);
-    if (typeof found === "string") sendStatus(request, response, 404, found, PUBLIC_HEADERS);
-    else sendRepresentation(request, response, found, PUBLIC_HEADERS);
-  };
-
-  return { path: `/log/${log.name}/`, handle };
+  return foundRoute(`/log/${log.name}/`, find);
 }
 
 /** The memory for files that {@link logRoute} keeps. */

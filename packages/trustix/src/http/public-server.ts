@@ -1,45 +1,27 @@
-// The public HTTP server: node:http with bounds on everything a stranger controls, and strict paths.
-import {
-  createServer,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type Server,
-  type ServerResponse,
-} from "node:http";
-import type { Socket } from "node:net";
-import { sendStatus } from "./representation.ts";
+// The public HTTP server: node:http with bounds on everything a stranger controls, and strict paths. What is in memory
+// is answered before node:http sees it (./fast-path.ts).
+import { type IncomingMessage, Server, type ServerResponse } from "node:http";
+import { isIPv6, type Socket } from "node:net";
+import { FastPath } from "./fast-path.ts";
+import { type Notice, sendFound, sendStatus } from "./representation.ts";
+import { MAX_TARGET_BYTES, parseTarget, type RequestRecord, type Route, routeFinder } from "./route.ts";
 
-/** Longest accepted request target in bytes; the longest URL that we hand out is about 120. */
-const MAX_TARGET_BYTES = 1024;
+export { parseTarget, type RequestRecord, type Route } from "./route.ts";
+
 const MAX_HEADER_BYTES = 8192;
 /** Requests of one connection that may wait for the answer to an earlier one. No client of ours sends ahead at all. */
 const MAX_WAITING = 8;
-
-/** Answers requests for paths that begin with a prefix. */
-export interface Route {
-  /** Exact path (`/healthz`), or a prefix that ends in `/`. The longest match wins. */
-  readonly path: string;
-  /**
-   * Answers a GET or HEAD.
-   * @param rest what follows the prefix: literal, non-empty segments of `[A-Za-z0-9+._=~:-]` that are not `.` or `..`.
-   */
-  handle(request: IncomingMessage, response: ServerResponse, rest: string): Promise<void>;
-}
-
-/** What happened to one request, for metrics and the log. */
-export interface RequestRecord {
-  readonly route: string;
-  readonly method: string;
-  readonly target: string;
-  readonly status: number;
-  readonly durationMs: number;
-  readonly remote: string | undefined;
-}
+const KEEP_ALIVE_MS = 65_000;
 
 /** How the public server behaves. */
 export interface PublicServerOptions {
   readonly routes: readonly Route[];
   readonly maxConnections: number;
+  /**
+   * Connections of one client at a time; further ones are closed at once. A client is an IPv4 address or a /64 of IPv6.
+   * This machine (loopback, unix sockets) is not counted: proxies connect from there. Default: no bound.
+   */
+  readonly maxConnectionsPerClient?: number;
   readonly onRequest?: (record: RequestRecord) => void;
   /** A route threw: a defect. The client got 500, or a closed connection when the answer had begun. */
   readonly onError?: (error: unknown, target: string) => void;
@@ -49,28 +31,9 @@ export interface PublicServerOptions {
   readonly idleTimeoutMs?: number;
 }
 
-/** The path of a request target, or undefined when it is not one we could have handed out. The query is ignored. */
-export function parseTarget(target: string): string | undefined {
-  const path = target.split("?", 1)[0] as string;
-  if (!/^(\/[A-Za-z0-9+._=~:-]+)*\/?$/.test(path) || path === "") return undefined;
-  return path.split("/").some((segment) => segment === "." || segment === "..") ? undefined : path;
-}
+const NOT_FOUND: Notice = { status: 404, text: "not found" };
 
-function findRoute(routes: readonly Route[], path: string): Route | undefined {
-  return routes.find((route) =>
-    route.path.endsWith("/") ? path.startsWith(route.path) : path === route.path,
-  );
-}
-
-interface Refusal {
-  readonly status: number;
-  readonly text: string;
-  readonly headers?: OutgoingHttpHeaders;
-}
-
-const NOT_FOUND: Refusal = { status: 404, text: "not found" };
-
-function refusalOf(request: IncomingMessage, target: string, path: string | undefined): Refusal | undefined {
+function refusalOf(request: IncomingMessage, target: string, path: string | undefined): Notice | undefined {
   if (
     request.headers["transfer-encoding"] !== undefined ||
     Number(request.headers["content-length"] ?? 0) !== 0
@@ -112,13 +75,15 @@ function inTurn(handle: Handler): Handler {
 }
 
 /** A handler for node:http that enforces the bounds and dispatches to the routes. */
-function createHandler(options: PublicServerOptions): Handler {
-  const routes = options.routes.toSorted((a, b) => b.path.length - a.path.length);
+function createHandler(
+  options: PublicServerOptions,
+  findRoute: (path: string) => Route | undefined,
+): Handler {
   return (request, response) => {
     const started = performance.now();
     const target = request.url ?? "";
     const path = target.length <= MAX_TARGET_BYTES ? parseTarget(target) : undefined;
-    const route = path === undefined ? undefined : findRoute(routes, path);
+    const route = path === undefined ? undefined : findRoute(path);
     if (options.onRequest !== undefined) {
       response.once("close", () => {
         options.onRequest?.({
@@ -133,8 +98,7 @@ function createHandler(options: PublicServerOptions): Handler {
     }
     const refusal = refusalOf(request, target, path);
     if (refusal !== undefined || route === undefined || path === undefined) {
-      const { status, text, headers } = refusal ?? NOT_FOUND;
-      sendStatus(request, response, status, text, headers);
+      sendFound(request, response, refusal ?? NOT_FOUND);
       return;
     }
     const failed = (error: unknown): void => {
@@ -146,22 +110,90 @@ function createHandler(options: PublicServerOptions): Handler {
   };
 }
 
+/** What connections of one client have in common; undefined for this machine itself. */
+export function clientOf(address: string | undefined): string | undefined {
+  if (address === undefined || address === "::1") return undefined;
+  const v4 = address.startsWith("::ffff:") ? address.slice(7) : address;
+  if (!isIPv6(v4)) return v4.startsWith("127.") ? undefined : v4;
+  // Whoever has one IPv6 address has the other 2^64 of its network, too. Node gives the shortest spelling.
+  const [head = "", tail] = v4.split("%", 1)[0]!.split("::");
+  const groups = head.split(":");
+  const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(":").length;
+  return [...groups, ...Array.from({ length: missing }, () => "0")].slice(0, 4).join(":");
+}
+
+/** node:http behind the fast path. */
+class PublicServer extends Server {
+  readonly #fastPath: FastPath;
+  readonly #maxPerClient: number;
+  readonly #clients = new Map<string, number>();
+
+  constructor(options: PublicServerOptions) {
+    const headersTimeout = options.headersTimeoutMs ?? 10_000;
+    const idleTimeoutMs = options.idleTimeoutMs ?? 120_000;
+    const findRoute = routeFinder(options.routes);
+    const checkMs = Math.min(5_000, headersTimeout);
+    super(
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout,
+        requestTimeout: headersTimeout,
+        connectionsCheckingInterval: checkMs,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        noDelay: true,
+      },
+      inTurn(createHandler(options, findRoute)),
+    );
+    this.maxConnections = options.maxConnections;
+    this.#maxPerClient = options.maxConnectionsPerClient ?? Number.POSITIVE_INFINITY;
+    // No byte in either direction for this long: a client that stopped reading, or never asked.
+    this.setTimeout(idleTimeoutMs);
+    const [handOver] = this.listeners("connection") as ((socket: Socket) => void)[];
+    this.#fastPath = new FastPath({
+      findRoute,
+      handOver: (socket) => handOver?.call(this, socket),
+      onRequest: options.onRequest,
+      onError: options.onError,
+      headersTimeoutMs: headersTimeout,
+      keepAliveTimeoutMs: KEEP_ALIVE_MS,
+      idleTimeoutMs,
+    });
+    this.removeAllListeners("connection");
+    this.on("connection", (socket: Socket) => this.#accept(socket));
+    const timer = setInterval(() => this.#fastPath.sweep(), checkMs).unref();
+    this.once("close", () => clearInterval(timer));
+  }
+
+  #accept(socket: Socket): void {
+    const client = clientOf(socket.remoteAddress);
+    if (client !== undefined) {
+      const count = this.#clients.get(client) ?? 0;
+      if (count >= this.#maxPerClient) {
+        socket.destroy();
+        return;
+      }
+      this.#clients.set(client, count + 1);
+      socket.once("close", () => {
+        const left = this.#clients.get(client)! - 1;
+        if (left === 0) this.#clients.delete(client);
+        else this.#clients.set(client, left);
+      });
+    }
+    this.#fastPath.accept(socket);
+  }
+
+  override closeIdleConnections(): void {
+    super.closeIdleConnections();
+    this.#fastPath.closeIdle();
+  }
+
+  override closeAllConnections(): void {
+    super.closeAllConnections();
+    this.#fastPath.closeAll();
+  }
+}
+
 /** A server for {@link openListener}; it listens nowhere yet. */
 export function createPublicServer(options: PublicServerOptions): Server {
-  const headersTimeout = options.headersTimeoutMs ?? 10_000;
-  const server = createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout,
-      requestTimeout: headersTimeout,
-      connectionsCheckingInterval: Math.min(5_000, headersTimeout),
-      keepAliveTimeout: 65_000,
-      noDelay: true,
-    },
-    inTurn(createHandler(options)),
-  );
-  server.maxConnections = options.maxConnections;
-  // No byte in either direction for this long: a client that stopped reading, or never asked.
-  server.setTimeout(options.idleTimeoutMs ?? 120_000);
-  return server;
+  return new PublicServer(options);
 }

@@ -1,7 +1,14 @@
-// Sends a body that is in memory, with validators, single ranges and content encodings. RFC 9110 sections 8, 13, 14.
-// Request headers come from anyone.
+// Answers with a body that is in memory, with validators, single ranges and content encodings. RFC 9110 sections 8, 13,
+// 14. Answers are worked out as data, so that whoever writes them to the client, node:http or ./fast-path.ts, says the
+// same. Request headers come from anyone.
 import { createHash } from "node:crypto";
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
+
+/** What an answer depends on of a GET or HEAD; a request of node:http is one. */
+export interface RequestHead {
+  readonly method?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+}
 
 /** One representation of a resource. The body belongs to the sender and is not changed. */
 export interface Representation {
@@ -14,6 +21,25 @@ export interface Representation {
   readonly encoding?: "gzip" | "zstd";
   /** Whether there are other encodings of this resource, so that caches must look at Accept-Encoding. */
   readonly negotiated?: boolean;
+  /** Headers that all answers of a route carry. */
+  readonly common?: OutgoingHttpHeaders;
+}
+
+/** A status and a line of text instead of a representation; not cached unless its headers say otherwise. */
+export interface Notice {
+  readonly status: number;
+  readonly text: string;
+  readonly headers?: OutgoingHttpHeaders;
+}
+
+/** What there is at a path. */
+export type Found = Representation | Notice;
+
+/** All that is sent; the body of an answer to HEAD is left out. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body: Uint8Array | undefined;
 }
 
 /** A byte range, `end` exclusive. */
@@ -55,7 +81,7 @@ export function matchesEtag(header: string | undefined, etag: string): boolean {
  * asked for, it is malformed, it is more than one, or `If-Range` names another version.
  */
 export function requestedRange(
-  request: IncomingMessage,
+  request: RequestHead,
   size: number,
   etag: string,
 ): ByteRange | "unsatisfiable" | undefined {
@@ -75,55 +101,67 @@ export function requestedRange(
   return start >= size ? "unsatisfiable" : { start, end };
 }
 
+function noticeAnswer(request: RequestHead, { status, text, headers }: Notice): Answer {
+  const body = Buffer.from(`${text}\n`);
+  return {
+    status,
+    headers: {
+      "content-type": "text/plain; charset=utf-8",
+      "content-length": body.length,
+      "cache-control": "no-store",
+      ...headers,
+    },
+    body: request.method === "HEAD" ? undefined : body,
+  };
+}
+
+/** The answer to a GET or HEAD: 200, 206, 304, 416, or the status of a notice. */
+export function answerTo(request: RequestHead, found: Found): Answer {
+  if ("status" in found) return noticeAnswer(request, found);
+  const { body, type, etag, cacheControl, encoding, negotiated, common } = found;
+  const headers: OutgoingHttpHeaders = { ...common, etag, "cache-control": cacheControl };
+  if (negotiated) headers.vary = "Accept-Encoding";
+  if (matchesEtag(request.headers["if-none-match"], etag)) return { status: 304, headers, body: undefined };
+  const range = requestedRange(request, body.length, etag);
+  if (range === "unsatisfiable") {
+    return noticeAnswer(request, {
+      status: 416,
+      text: "range not satisfiable",
+      headers: { ...common, "content-range": `bytes */${body.length}` },
+    });
+  }
+  headers["content-type"] = type;
+  headers["accept-ranges"] = "bytes";
+  if (encoding !== undefined) headers["content-encoding"] = encoding;
+  const part = range === undefined ? body : body.subarray(range.start, range.end);
+  headers["content-length"] = part.length;
+  if (range !== undefined) headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${body.length}`;
+  const status = range === undefined ? 200 : 206;
+  return { status, headers, body: request.method === "HEAD" ? undefined : part };
+}
+
+/** Answers a GET or HEAD with what there is. */
+export function sendFound(request: RequestHead, response: ServerResponse, found: Found): void {
+  const { status, headers, body } = answerTo(request, found);
+  response.writeHead(status, headers).end(body);
+}
+
 /** Answers with a status and no body but a line of text; never cached. */
 export function sendStatus(
-  request: IncomingMessage,
+  request: RequestHead,
   response: ServerResponse,
   status: number,
   text: string,
   headers: OutgoingHttpHeaders = {},
 ): void {
-  const body = Buffer.from(`${text}\n`);
-  response.writeHead(status, {
-    "content-type": "text/plain; charset=utf-8",
-    "content-length": body.length,
-    "cache-control": "no-store",
-    ...headers,
-  });
-  response.end(request.method === "HEAD" ? undefined : body);
+  sendFound(request, response, { status, text, headers });
 }
 
-/**
- * Answers a GET or HEAD with 200, 206, 304 or 416. Headers that all answers of a route carry go into `common`: set
- * one by one on the response, Node would collect and merge them anew for each answer.
- */
+/** Answers a GET or HEAD with 200, 206, 304 or 416. */
 export function sendRepresentation(
-  request: IncomingMessage,
+  request: RequestHead,
   response: ServerResponse,
   representation: Representation,
-  common: OutgoingHttpHeaders = {},
 ): void {
-  const { body, type, etag, cacheControl, encoding, negotiated } = representation;
-  const headers: OutgoingHttpHeaders = { ...common, etag, "cache-control": cacheControl };
-  if (negotiated) headers.vary = "Accept-Encoding";
-  if (matchesEtag(request.headers["if-none-match"], etag)) {
-    response.writeHead(304, headers).end();
-    return;
-  }
-  headers["content-type"] = type;
-  headers["accept-ranges"] = "bytes";
-  if (encoding !== undefined) headers["content-encoding"] = encoding;
-  const range = requestedRange(request, body.length, etag);
-  if (range === "unsatisfiable") {
-    sendStatus(request, response, 416, "range not satisfiable", {
-      ...common,
-      "content-range": `bytes */${body.length}`,
-    });
-    return;
-  }
-  const part = range === undefined ? body : body.subarray(range.start, range.end);
-  headers["content-length"] = part.length;
-  if (range !== undefined) headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${body.length}`;
-  response.writeHead(range === undefined ? 200 : 206, headers);
-  response.end(request.method === "HEAD" ? undefined : part);
+  sendFound(request, response, representation);
 }
