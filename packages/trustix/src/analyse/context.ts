@@ -35,34 +35,73 @@ function levelOf(pattern: Pattern): Level {
   return sizes.length === 2 && Math.max(...sizes) * 2 > claims ? 2 : 3;
 }
 
+/** Tells the contexts of patterns; remembers what each pattern says. */
+export class Contexts {
+  readonly #levels = new Map<Pattern, Level>();
+
+  /** The context of the paths of each pattern, in the order given. `patterns` are all of one package, with the number of paths. */
+  of(patterns: readonly (readonly [Pattern, number])[]): PackageContext[] {
+    const counts: [number, number, number, number] = [0, 0, 0, 0];
+    for (const [pattern, paths] of patterns) counts[this.#level(pattern)] += paths;
+    return patterns.map(([pattern]) => {
+      const own = this.#level(pattern);
+      let worst = 3;
+      while (worst > 0 && counts[worst as Level] - (own === worst ? 1 : 0) === 0) worst--;
+      return CONTEXTS[worst]!;
+    });
+  }
+
+  /** Whether somebody disagrees on paths of this pattern. */
+  isDisputed(pattern: Pattern): boolean {
+    return this.#level(pattern) >= 2;
+  }
+
+  #level(pattern: Pattern): Level {
+    const found = this.#levels.get(pattern) ?? levelOf(pattern);
+    this.#levels.set(pattern, found);
+    return found;
+  }
+}
+
+/** Counts of patterns in their contexts. */
+export class ContextCounts {
+  readonly #counted = new Map<PackageContext, Map<Pattern, number>>();
+
+  add(pattern: Pattern, context: PackageContext, paths: number): void {
+    const into = this.#counted.get(context) ?? new Map<Pattern, number>();
+    this.#counted.set(context, into);
+    into.set(pattern, (into.get(pattern) ?? 0) + paths);
+  }
+
+  /** Contexts in a fixed order, patterns in the order in which they were first added. */
+  list(): CountedPattern[] {
+    return CONTEXTS.flatMap((context) =>
+      Array.from(this.#counted.get(context) ?? [], ([pattern, paths]) => ({ pattern, paths, context })),
+    );
+  }
+}
+
 /**
  * Counts paths by pattern and by what the package's other paths show. `paths` gives each path once, with the package that it is
- * of: its name without version, say. It is iterated twice.
+ * of: its name without version, say.
  */
 export function countInContext(
   paths: Iterable<{ readonly pattern: Pattern; readonly name: string }>,
 ): CountedPattern[] {
-  const levels = new Map<Pattern, Level>();
-  const level = (pattern: Pattern): Level => {
-    const found = levels.get(pattern) ?? levelOf(pattern);
-    levels.set(pattern, found);
-    return found;
-  };
-  const packages = new Map<string, [number, number, number, number]>();
+  const packages = new Map<string, Map<Pattern, number>>();
   for (const { pattern, name } of paths) {
-    const counts = packages.get(name) ?? [0, 0, 0, 0];
+    const counts = packages.get(name) ?? new Map<Pattern, number>();
     packages.set(name, counts);
-    counts[level(pattern)]++;
+    counts.set(pattern, (counts.get(pattern) ?? 0) + 1);
   }
-  const counted = CONTEXTS.map(() => new Map<Pattern, number>());
-  for (const { pattern, name } of paths) {
-    const own = level(pattern);
-    let worst = 3;
-    while (worst > 0 && packages.get(name)![worst as Level] - (own === worst ? 1 : 0) === 0) worst--;
-    const into = counted[worst]!;
-    into.set(pattern, (into.get(pattern) ?? 0) + 1);
+  const contexts = new Contexts();
+  const counted = new ContextCounts();
+  for (const counts of packages.values()) {
+    const patterns = [...counts];
+    contexts.of(patterns).forEach((context, i) => {
+      const [pattern, count] = patterns[i]!;
+      counted.add(pattern, context, count);
+    });
   }
-  return counted.flatMap((patterns, i) =>
-    Array.from(patterns, ([pattern, count]) => ({ pattern, paths: count, context: CONTEXTS[i]! })),
-  );
+  return counted.list();
 }

@@ -42,6 +42,18 @@ export class Sources {
     return names;
   }
 
+  /** Names of the operators that do not count now. */
+  away(): Set<string> {
+    const select =
+      "SELECT o.name FROM absence a JOIN operator o ON o.id = a.operator WHERE a.until_ms IS NULL";
+    return new Set(
+      this.#database
+        .prepare(select)
+        .all()
+        .map(({ name }) => name as string),
+    );
+  }
+
   /** The spans in which operators do not count. */
   absences(): Absence[] {
     return this.#database

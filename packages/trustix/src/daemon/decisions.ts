@@ -13,7 +13,7 @@ import type { PathFacts, Policy, PolicyDecision } from "../policy/policy.ts";
 import { formatEvidence } from "../subscribe/evidence.ts";
 import type { ShownEntry } from "../subscribe/log-mirror.ts";
 import type { CacheSubscription, LogSubscription } from "../subscribe/options.ts";
-import { type SubscriptionStatus, Subscriptions } from "../subscribe/subscriptions.ts";
+import { type FollowedClaims, type SubscriptionStatus, Subscriptions } from "../subscribe/subscriptions.ts";
 import { markQuarantined } from "../votes/quarantine.ts";
 import { countVotes, type SubscriptionAnswer, type Vote } from "../votes/vote.ts";
 import type { Logger } from "./logger.ts";
@@ -155,6 +155,11 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
       checkpoints.set(each.subscription, { treeSize: each.size, rootHash: each.root });
     }
     return explain(decision, { checkpoints, storeDir: this.#storeDir });
+  }
+
+  /** What the analysis follows. */
+  get claims(): FollowedClaims {
+    return this.#subscriptions.claims;
   }
 
   /** Store paths of a name, or of any version of it, that subscribed logs have claims on. */

@@ -1,8 +1,12 @@
 // A user's part of a node: subscriptions, policy and substituter, where the configuration asks for them.
+import { dirname, join } from "node:path";
+import { ANALYSIS_FILE } from "../analyse/analysis-database.ts";
+import { suspectsOf } from "../analyse/assessment.ts";
 import type { Config } from "../config/load.ts";
 import type { Sleep } from "../publish/sleep.ts";
 import type { SubstituterEvent } from "../substitute/events.ts";
 import type { Substituter } from "../substitute/substituter.ts";
+import { Analysis } from "./analysis.ts";
 import { Decisions } from "./decisions.ts";
 import { Diffs } from "./diffs.ts";
 import type { Logger } from "./logger.ts";
@@ -12,6 +16,8 @@ import { watchHealth } from "./watch-health.ts";
 /** What runs for the user. */
 export interface UserRoles extends AsyncDisposable {
   readonly decisions: Decisions;
+  /** Absent: there is nothing to analyse. */
+  readonly analysis: Analysis | undefined;
   readonly diffs: Diffs;
   /** Absent: it is off. */
   readonly substituter: Substituter | undefined;
@@ -41,13 +47,32 @@ export async function openUserRoles(
     stop.abort();
     await Promise.all(watching);
   });
+  const analysis =
+    subscription.length === 0 ? undefined : startAnalysis(config, decisions, logger, sleep, stack);
   let substituter: Substituter | undefined;
   if (substitute.enabled && substitute.keyFile !== undefined) {
     const onEvent = (event: SubstituterEvent): void => report(event, logger);
     substituter = stack.use(await createSubstituter(config, substitute.keyFile, decisions, onEvent));
   }
   const running = stack.move();
-  return { decisions, diffs, substituter, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { decisions, analysis, diffs, substituter, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Begins to analyse what the subscriptions say, in the background; quarantine follows what is found, and is followed. */
+function startAnalysis(
+  { nix }: Config,
+  { claims, quarantine }: Decisions,
+  logger: Logger,
+  sleep: Sleep,
+  stack: AsyncDisposableStack,
+): Analysis {
+  const { path: claimsPath, logs, trimFeed } = claims;
+  const analysisPath = join(dirname(claimsPath), ANALYSIS_FILE);
+  const task = { claimsPath, analysisPath, storeDir: nix.storeDir, logs };
+  const analysis = stack.use(new Analysis({ task, logger, sleep, trimFeed }, quarantine.list()));
+  stack.use(quarantine.onChange((list) => analysis.setQuarantine(list)));
+  stack.use(analysis.onAssessment((assessment) => void quarantine.assess(suspectsOf(assessment))));
+  return analysis;
 }
 
 /** Says what is missing for the roles to be of use; it may be on its way. */

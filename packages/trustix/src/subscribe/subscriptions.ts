@@ -71,6 +71,20 @@ export interface SubscriptionsDeps {
   readonly random?: () => number;
 }
 
+/** The claims of all subscriptions, for whoever follows what comes in. */
+export interface FollowedClaims {
+  /** The claim store: a `ClaimReader` reads it in any thread. */
+  readonly path: string;
+  /** The subscriptions whose claims are of protocol `nix`, with their numbers in the store. */
+  readonly logs: readonly {
+    readonly log: number;
+    readonly operator: string;
+    readonly subscription: string;
+  }[];
+  /** Drops the store's change feed up to a number: whoever follows has seen that part. */
+  readonly trimFeed: (seq: number) => Promise<void>;
+}
+
 /** The state of one subscription. */
 export type SubscriptionStatus = LogStatus | CacheStatus;
 
@@ -231,6 +245,20 @@ export class Subscriptions implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<ShownEntries> {
     return this.#log(name).entries(before, limit, signal);
+  }
+
+  /** What whoever follows the claims needs. */
+  get claims(): FollowedClaims {
+    const logs = this.#logs.filter(({ subscription }) => (subscription.protocol ?? "nix") === "nix");
+    return {
+      path: this.#store.path,
+      logs: logs.map(({ id, subscription: { name, operator } }) => ({
+        log: id,
+        operator,
+        subscription: name,
+      })),
+      trimFeed: (seq) => this.#store.trimFeed(seq),
+    };
   }
 
   /** Store paths of a name, or of any version of it, that logs have claims on; up to a number, in no meaningful order. */
