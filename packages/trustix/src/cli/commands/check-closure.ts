@@ -1,7 +1,9 @@
 // trustix check-closure [PATH...]
-import { formatNixStatement, provesNarHash, type StorePath } from "@trustix/nix";
+import { type ContentAddress, formatNixStatement, type StorePath } from "@trustix/nix";
 import type { Command } from "commander";
 import type { Config } from "../../config/load.ts";
+import { TrustixError } from "../../errors.ts";
+import { provesContents } from "../../nix/content-proof.ts";
 import { LocalNix } from "../../nix/local-nix.ts";
 import {
   type ClosurePath,
@@ -34,15 +36,20 @@ interface Installed {
 
 async function readClosure(config: Config, roots: readonly StorePath[], io: Io): Promise<Installed[]> {
   const nix = new LocalNix({ nixStore: config.nix.nixStore, storeDir: config.nix.storeDir, env: io.env });
-  const addresses = new Map<StorePath, Parameters<typeof provesNarHash>[0]["contentAddress"]>();
+  const addresses = new Map<StorePath, ContentAddress | undefined>();
   for await (const { path, contentAddress } of nix.list(roots, io.signal))
     addresses.set(path, contentAddress);
   const infos = await nix.queryPathInfo([...addresses.keys()], io.signal);
-  return infos.map((info) => {
+  const installed: Installed[] = [];
+  using progress = new Progress(io, "reading");
+  for (const info of infos) {
     const local = formatNixStatement(info);
-    const isProven = provesNarHash({ ...info, contentAddress: addresses.get(info.storePath) });
-    return { storePath: info.storePath, local, proven: isProven ? local : undefined };
-  });
+    const isProven = await provesContents({ ...info, contentAddress: addresses.get(info.storePath) });
+    installed.push({ storePath: info.storePath, local, proven: isProven ? local : undefined });
+    progress.update(installed.length, infos.length, "paths");
+    if (io.signal.aborted) throw new TrustixError("CLOSED", "interrupted");
+  }
+  return installed;
 }
 
 /** Defines the command. */
