@@ -36,6 +36,8 @@ export type TrustixErrorCode =
   | "FORBIDDEN"
   /** What was asked for does not exist: no such log, claim, token or resource (HTTP 404). */
   | "NOT_FOUND"
+  /** diffoscope cannot be started, took too long, said too much, or ended with an error. */
+  | "DIFFOSCOPE_FAILED"
   /** The daemon does not answer at its socket or address. */
   | "DAEMON_UNREACHABLE"
   /** The bearer token is missing, unknown or revoked (HTTP 401). */

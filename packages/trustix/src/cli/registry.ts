@@ -75,6 +75,7 @@ export const COMMANDS: readonly CommandRow[] = [
     "show who says what of a store path, and the decision",
     () => import("./commands/explain.ts"),
   ),
+  row("diff", true, "show what differs between two builds of a path", () => import("./commands/diff.ts")),
   row(
     "check-closure",
     true,

@@ -3,6 +3,7 @@ import { readdir, realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import { isHashPart, isStorePath } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
+import type { DaemonClient } from "./client.ts";
 
 /** Most paths that one name may mean. */
 const MAX_MATCHES = 50;
@@ -20,16 +21,28 @@ async function baseNameOf(text: string, storeDir: string): Promise<string | unde
   return inStore(resolve(text)) ?? inStore(await realpath(text).catch(() => ""));
 }
 
+/** Asks the daemon which store paths of a name logs have claims on. */
+export function findClaimed(
+  client: DaemonClient,
+  signal: AbortSignal,
+): (name: string) => Promise<readonly string[]> {
+  return async (name) => {
+    const path = `/api/v1/store-paths?name=${encodeURIComponent(name)}`;
+    const answer = await client.json({ method: "GET", path, signal });
+    return (answer as { readonly paths: readonly string[] }).paths;
+  };
+}
+
 /**
  * What to ask the daemon about: `<hash part>` or `<hash part>-<name>`; several when several paths have the name, here or
  * in a log.
- * @param findClaimed store paths of a name that logs have claims on
+ * @param claimedAs store paths of a name that logs have claims on; as {@link findClaimed}
  * @throws TrustixError `NOT_FOUND` when nothing is meant
  */
 export async function resolveSubjects(
   text: string,
   storeDir: string,
-  findClaimed: (name: string) => Promise<readonly string[]>,
+  claimedAs: (name: string) => Promise<readonly string[]>,
 ): Promise<readonly string[]> {
   if (isHashPart(text)) return [text];
   const base = await baseNameOf(text, storeDir);
@@ -43,7 +56,7 @@ export async function resolveSubjects(
     );
   }
   const entries = await readdir(storeDir).catch(() => []);
-  const claimed = (await findClaimed(text)).map((path) => path.slice(storeDir.length + 1));
+  const claimed = (await claimedAs(text)).map((path) => path.slice(storeDir.length + 1));
   const known = [...new Set([...entries, ...claimed])].filter(
     (entry) => isStorePath(`${storeDir}/${entry}`, storeDir) && entry.startsWith(text, NAME_START),
   );

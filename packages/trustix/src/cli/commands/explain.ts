@@ -8,7 +8,7 @@ import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { type Io, styled } from "../io.ts";
-import { resolveSubjects } from "../store-paths.ts";
+import { findClaimed, resolveSubjects } from "../store-paths.ts";
 import { writeProofs } from "../write-proofs.ts";
 
 interface ExplainOptions extends ConfigOptions {
@@ -26,12 +26,7 @@ export function define(command: Command, io: Io): void {
     .action(async (text: string, options: ExplainOptions) => {
       const config = await loadCommandConfig(options, io);
       const client = new DaemonClient(config.node.adminSocket);
-      const findClaimed = async (name: string): Promise<readonly string[]> => {
-        const path = `/api/v1/store-paths?name=${encodeURIComponent(name)}`;
-        const answer = await client.json({ method: "GET", path, signal: io.signal });
-        return (answer as { readonly paths: readonly string[] }).paths;
-      };
-      const subjects = await resolveSubjects(text, config.nix.storeDir, findClaimed);
+      const subjects = await resolveSubjects(text, config.nix.storeDir, findClaimed(client, io.signal));
       const [what = "", ...others] = subjects;
       if (others.length > 0) {
         await list(client, subjects, config.nix.storeDir, options, io);
