@@ -57,6 +57,7 @@ export class Metrics {
     gauge("trustix_log_size", "Entries under the published checkpoint", (log) => log.publishedSize);
     gauge("trustix_log_pending", "Durable claims that wait for publication", (log) => log.pending);
     addSubscriptionMetrics(this.#registry, status);
+    addQuarantineMetric(this.#registry, status);
     addSubstituterMetrics(this.#registry, status);
   }
 
@@ -76,6 +77,19 @@ export class Metrics {
   async render(): Promise<{ readonly type: string; readonly text: string }> {
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
+}
+
+function addQuarantineMetric(registry: Registry, status: () => NodeStatus): void {
+  new Gauge({
+    name: "trustix_operator_quarantined",
+    help: "1 while an operator is in quarantine and does not count, else 0",
+    labelNames: ["operator"],
+    registers: [registry],
+    collect() {
+      const { operators, quarantined } = status().policy;
+      for (const operator of operators) this.set({ operator }, quarantined.includes(operator) ? 1 : 0);
+    },
+  });
 }
 
 /** A number of each subscription. */

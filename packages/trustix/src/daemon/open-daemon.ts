@@ -94,7 +94,11 @@ class Composition {
     uptimeMs: Math.round(performance.now() - this.#startedMs),
     listen: (this.#listener?.addresses ?? []).map(formatAddress),
     logs: this.#logs.map(({ api }) => api.status()),
-    policy: { mode: this.#config.policy.mode, operators: this.#config.operator.map(({ name }) => name) },
+    policy: {
+      mode: this.#config.policy.mode,
+      operators: this.#config.operator.map(({ name }) => name),
+      quarantined: this.#user?.decisions.quarantine.list().map(({ operator }) => operator) ?? [],
+    },
     subscriptions: this.#user?.decisions.status() ?? [],
     substituter: this.#user?.substituter?.stats(),
   });

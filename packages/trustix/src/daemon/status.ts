@@ -23,7 +23,12 @@ export interface NodeStatus {
   /** Addresses of the public listener. */
   readonly listen: readonly string[];
   readonly logs: readonly LogStatus[];
-  readonly policy: { readonly mode: "enforce" | "report"; readonly operators: readonly string[] };
+  readonly policy: {
+    readonly mode: "enforce" | "report";
+    readonly operators: readonly string[];
+    /** Those of them that do not count now. */
+    readonly quarantined: readonly string[];
+  };
   /** What the node listens to, logs first. */
   readonly subscriptions: readonly ListenedStatus[];
   /** Absent when the substituter is off. */

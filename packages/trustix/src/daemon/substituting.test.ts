@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createPolicy, type PolicyDecision } from "../policy/policy.ts";
+import type { QuarantinedOperator } from "../votes/quarantine.ts";
 import { decideFor } from "./substituting.ts";
 
 const settings = { mode: "enforce", threshold: 1, onConflict: "outvote", group: [], rule: [] } as const;
@@ -15,7 +16,12 @@ function decider(isLate = false) {
     const decision = policy.decide(facts, []);
     return isLate ? Promise.resolve(decision) : decision;
   };
-  return { asked, clock, decide: decideFor({ decide }, () => clock.nowMs) };
+  let list: readonly QuarantinedOperator[] = [];
+  const silence = (): void => {
+    list = [{ operator: "alice", by: "hand", reason: "test", sinceMs: 0 }];
+  };
+  const quarantine = { list: () => list };
+  return { asked, clock, silence, decide: decideFor({ decide, quarantine }, () => clock.nowMs) };
 }
 
 test.each([false, true])(
@@ -29,6 +35,22 @@ test.each([false, true])(
     clock.nowMs = 1000;
     await decide(hashPart(1), { signal });
     expect(asked).toHaveLength(2);
+  },
+);
+
+test.each([false, true])(
+  "once anybody is in quarantine, no decision from before is taken (late: %s)",
+  async (isLate) => {
+    const { asked, silence, decide } = decider(isLate);
+    await decide(hashPart(1), { signal });
+    const underWay = decide(hashPart(2), { signal });
+    silence();
+    await underWay;
+    await decide(hashPart(1), { signal });
+    await decide(hashPart(2), { signal });
+    expect(asked).toEqual([1, 2, 1, 2].map(hashPart));
+    await decide(hashPart(2), { signal });
+    expect(asked).toHaveLength(4);
   },
 );
 

@@ -10,6 +10,7 @@ import type { Decide, SubstituteDecision } from "../substitute/decision.ts";
 import type { SubstituterEvent } from "../substitute/events.ts";
 import { Substituter, type UpstreamOptions } from "../substitute/substituter.ts";
 import { VERSION } from "../version.ts";
+import type { Quarantined } from "../votes/quarantine.ts";
 import type { Decisions } from "./decisions.ts";
 import { loadCacheKey } from "./key-files.ts";
 
@@ -30,11 +31,22 @@ export async function readNetrc(path: string | undefined): Promise<OpenRemoteOpt
 const PRESENT_MS = 1000;
 const MAX_PRESENT = 10_000;
 
-/** The decision on a path as the substituter takes it. */
-export function decideFor(decisions: Pick<Decisions, "decide">, now: () => number): Decide {
+/** What decides, and who does not count then. */
+export interface Decider extends Pick<Decisions, "decide"> {
+  readonly quarantine: Pick<Quarantined, "list">;
+}
+
+/** The decision on a path as the substituter takes it: anew once anybody else is in quarantine. */
+export function decideFor(decisions: Decider, now: () => number): Decide {
   const present = new Map<string, { readonly decision: SubstituteDecision; readonly untilMs: number }>();
-  const remember = (hashPart: string, decided: PolicyDecision): SubstituteDecision => {
+  let silenced = decisions.quarantine.list();
+  const remember = (
+    hashPart: string,
+    decided: PolicyDecision,
+    underSilenced: typeof silenced,
+  ): SubstituteDecision => {
     const decision = toSubstitute(decided);
+    if (underSilenced !== decisions.quarantine.list()) return decision;
     // Anew at the end: the map's first is the oldest.
     present.delete(hashPart);
     present.set(hashPart, { decision, untilMs: now() + PRESENT_MS });
@@ -42,12 +54,17 @@ export function decideFor(decisions: Pick<Decisions, "decide">, now: () => numbe
     return decision;
   };
   return (hashPart, { signal }) => {
+    const current = decisions.quarantine.list();
+    if (silenced !== current) {
+      present.clear();
+      silenced = current;
+    }
     const last = present.get(hashPart);
     if (last !== undefined && now() < last.untilMs) return last.decision;
     const decided = decisions.decide({ hashPart }, signal);
     return decided instanceof Promise
-      ? decided.then((late) => remember(hashPart, late))
-      : remember(hashPart, decided);
+      ? decided.then((late) => remember(hashPart, late, current))
+      : remember(hashPart, decided, current);
   };
 }
 

@@ -143,7 +143,12 @@ export const statusSchema = z
         pending: count,
       }),
     ),
-    policy: z.looseObject({ mode: z.enum(["enforce", "report"]), operators: z.array(z.string()) }),
+    policy: z.looseObject({
+      mode: z.enum(["enforce", "report"]),
+      operators: z.array(z.string()),
+      /** Those of them that do not count now. */
+      quarantined: z.array(z.string()),
+    }),
     subscriptions: z.array(subscriptionSchema),
     /** Absent when the substituter is off. */
     substituter: z

@@ -22,7 +22,7 @@ export interface QuarantinedOperator {
 export interface Quarantined {
   /** This operator's quarantine; undefined when it counts. */
   find(operator: string): QuarantinedOperator | undefined;
-  /** All of them, in the order of the configuration. */
+  /** All of them, in the order of the configuration: another list after each change, the same one until then. */
   list(): readonly QuarantinedOperator[];
 }
 

@@ -62,6 +62,9 @@ function printStatus(status: NodeStatus, io: Io): void {
       ["uptime", formatSpan(status.uptimeMs)],
       ["listens on", status.listen.join(", ")],
       ["policy", `${policy.mode}; operators: ${operators}`],
+      ...(policy.quarantined.length === 0
+        ? []
+        : [["quarantine", `${policy.quarantined.join(", ")}: see trustix quarantine list`] as const]),
       ...substituterFacts(status),
     ]),
   );
