@@ -13,6 +13,7 @@ await build({
     main: join(PACKAGE, "src/cli/main.ts"),
     "diff-thread": join(PACKAGE, "src/analyse/diff-thread.ts"),
     "analysis-thread": join(PACKAGE, "src/daemon/analysis-thread.ts"),
+    "insight-thread": join(PACKAGE, "src/daemon/insight-thread.ts"),
     "claim-writer-thread": join(PACKAGE, "src/subscribe/claim-writer-thread.ts"),
     "xz-worker": join(PACKAGE, "src/substitute/xz-worker.ts"),
   },

@@ -119,7 +119,7 @@ poll-interval = "100ms"
 }
 
 /** Asks until an answer passes; fails after twenty seconds. */
-async function eventually<T>(ask: () => T | Promise<T>, passes: (value: T) => boolean): Promise<T> {
+export async function eventually<T>(ask: () => T | Promise<T>, passes: (value: T) => boolean): Promise<T> {
   for (const deadlineMs = performance.now() + 20_000; ; await sleep(20)) {
     const value = await ask();
     if (passes(value)) return value;

@@ -1,6 +1,6 @@
 // Composes the roles that the configuration turns on. The only place that knows all of them.
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleepMs } from "node:timers/promises";
 import {
   formatPublicKey,
@@ -10,6 +10,7 @@ import {
   type Signer,
   type StorePath,
 } from "@trustix/nix";
+import { ANALYSIS_FILE } from "../analyse/analysis-database.ts";
 import { cacheRoute } from "../cache/cache-route.ts";
 import { DamagedPaths } from "../cache/damaged-paths.ts";
 import { ServedPaths } from "../cache/served-paths.ts";
@@ -19,6 +20,7 @@ import { formatAddress } from "../config/units.ts";
 import { TrustixError } from "../errors.ts";
 import { type ApiOptions, createAdminServer, createApi } from "../http/admin-api.ts";
 import { type Listener, openListener } from "../http/bind.ts";
+import { LiveStream } from "../http/live.ts";
 import { logFileCache, logRoute } from "../http/log-files.ts";
 import type { NodeDescription } from "../http/node-description.ts";
 import { createPublicServer, type Route } from "../http/public-server.ts";
@@ -34,6 +36,7 @@ import { SpoolDir } from "../publish/spool-dir.ts";
 import { StateLock } from "../store/state-lock.ts";
 import { VERSION } from "../version.ts";
 import { createApiLog, type NixParts, type NodeLog } from "./api-log.ts";
+import { Insight } from "./insight.ts";
 import { loadCacheKey, loadLogKey } from "./key-files.ts";
 import type { Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
@@ -79,6 +82,8 @@ class Composition {
   readonly #logs: RunningLog[] = [];
   readonly #metrics: Metrics | undefined;
   #user: UserRoles | undefined;
+  #insight: Insight | undefined;
+  #live: LiveStream | undefined;
   #listener: Listener | undefined;
 
   constructor(config: Config, dependencies: DaemonDependencies, stack: AsyncDisposableStack) {
@@ -114,9 +119,30 @@ class Composition {
     for (const config of logConfigs) this.#logs.push(await this.#openLog(config, nix));
     this.#user = await openUserRoles(this.#config, this.#dependencies.logger, sleep);
     if (this.#user !== undefined) this.#stack.use(this.#user);
+    this.#openInsight();
     await this.#openPublicListener(nix);
     await this.#openAdminListeners();
     this.#startPublishing();
+  }
+
+  #openInsight(): void {
+    const { decisions, analysis } = this.#user ?? {};
+    if (decisions === undefined || analysis === undefined) return;
+    const { subscription, operator, nix } = this.#config;
+    const claimsPath = decisions.claims.path;
+    const data = {
+      claimsPath,
+      analysisPath: join(dirname(claimsPath), ANALYSIS_FILE),
+      storeDir: nix.storeDir,
+      operators: operator.map(({ name }) => name),
+      subscriptions: subscription.map(({ name, operator, vkey }) => ({
+        name,
+        operator,
+        isSigned: vkey === undefined,
+      })),
+    };
+    this.#insight = this.#stack.use(new Insight(data, this.#dependencies.logger));
+    this.#live = this.#stack.use(new LiveStream(this.#insight));
   }
 
   #createNix({ nixStore, storeDir }: Config["nix"]): LocalNix {
@@ -231,6 +257,8 @@ class Composition {
       maxBodyBytes: api.maxBody,
       limiter: new RateLimiter(api.claimsPerSecond, () => performance.now()),
       decisions: this.#user?.decisions,
+      insight: this.#insight,
+      live: this.#live,
       diffs: this.#user?.diffs,
       signal: this.#stop.signal,
       onError: (err: unknown, target: string) => logger.error({ err, target }, "admin request failed"),

@@ -68,14 +68,14 @@ function runOf(paths: readonly NamedPath[]): Run {
   return { bytes: Buffer.from(sorted.map(({ name }) => `${name}\n`).join(""), "latin1"), starts, ids };
 }
 
-/** Whether row `i` of `a` comes before row `j` of `b`. The LF is below every character of a name. */
-function isBefore(a: Run, i: number, b: Run, j: number): boolean {
+/** Negative when row `i` of `a` comes before row `j` of `b`. The LF is below every character of a name. */
+function compareRows(a: Run, i: number, b: Run, j: number): number {
   let [at, other] = [a.starts[i]!, b.starts[j]!];
   const [left, right] = [a.bytes, b.bytes];
   for (;;) {
     const difference = left[at]! - right[other]!;
-    if (difference !== 0) return difference < 0;
-    if (left[at] === LF) return a.ids[i]! < b.ids[j]!;
+    if (difference !== 0) return difference;
+    if (left[at] === LF) return a.ids[i]! - b.ids[j]!;
     at++;
     other++;
   }
@@ -88,29 +88,35 @@ async function merge(a: Run, b: Run, pace: Pace): Promise<Run> {
     starts: new Uint32Array(rows + 1),
     ids: new Uint32Array(rows),
   };
-  let [i, j, end] = [0, 0, 0];
-  for (let row = 0; row < rows; row++) {
-    const isFirst = j === b.ids.length || (i < a.ids.length && isBefore(a, i, b, j));
-    const from = isFirst ? a : b;
-    const at = isFirst ? i++ : j++;
+  let [i, j, row, end] = [0, 0, 0, 0];
+  while (i < a.ids.length || j < b.ids.length) {
+    const order = i === a.ids.length ? 1 : j === b.ids.length ? -1 : compareRows(a, i, b, j);
+    const from = order <= 0 ? a : b;
+    const at = order <= 0 ? i++ : j++;
+    // A path that got back a name that it had is in both.
+    if (order === 0) j++;
     end += from.bytes.copy(merged.bytes, end, from.starts[at]!, from.starts[at + 1]!);
-    merged.ids[row] = from.ids[at]!;
-    merged.starts[row + 1] = end;
+    merged.ids[row++] = from.ids[at]!;
+    merged.starts[row] = end;
     if (row % STEP === 0 && pace.isDue) await pace.pause();
   }
-  return merged;
+  return {
+    bytes: merged.bytes.subarray(0, end),
+    starts: merged.starts.subarray(0, row + 1),
+    ids: merged.ids.subarray(0, row),
+  };
 }
 
 /** The names of all paths. */
 export class NameOrder {
   #runs: readonly Run[] = [];
 
-  /** The runs, largest first. Every path is in one of them. */
+  /** The runs, largest first. Every path is in one of them under its name, and may be under names that it had before. */
   get runs(): readonly Run[] {
     return this.#runs;
   }
 
-  /** Adds paths that are not there yet. Not to be called again before it is done. */
+  /** Adds paths under a name that they do not have now. Not to be called again before it is done. */
   async add(paths: readonly NamedPath[], pace: Pace): Promise<void> {
     if (paths.length === 0) return;
     this.#runs = [...this.#runs, runOf(paths)];

@@ -1,8 +1,9 @@
-// What is asked of all paths at once, held in memory by column: 14 bytes a path. Rows are ids, which begin at 1.
+// What is asked of all paths at once, held in memory by column: 18 bytes a path. Rows are ids, which begin at 1.
 
 /** A path's row. Times in seconds since 1970. */
 export interface PathRow {
   readonly id: number;
+  readonly name: string;
   /** Numbers of the analysis database. */
   readonly pattern: number;
   readonly system: number;
@@ -30,26 +31,36 @@ export class PathColumns {
   system = new Uint16Array(1024);
   firstSeen = new Uint32Array(1024);
   changed = new Uint32Array(1024);
+  /** Tells a path's present name from earlier ones. */
+  nameTag = new Uint32Array(1024);
   /** By hour, then by pattern and system. */
   readonly #cells = new Map<number, Map<number, number>>();
 
-  /** Sets a row. Returns whether it is new. */
-  set({ id, pattern, system, firstSeen, changed }: PathRow): boolean {
-    const isNew = !this.has(id);
-    if (!isNew) this.#count(id, -1);
+  /** Sets a row. Returns whether it has a name that it did not have before. */
+  set({ id, name, pattern, system, firstSeen, changed }: PathRow): boolean {
+    const tag = tagOf(name.toLowerCase());
+    const isKnown = this.has(id);
+    const isNamed = isKnown && this.nameTag[id] === tag;
+    if (isKnown) this.#count(id, -1);
     if (id >= this.pattern.length) this.#grow(id);
     this.pattern[id] = pattern;
     this.system[id] = system > MAX_SYSTEM ? 0 : system;
     this.firstSeen[id] = firstSeen;
     this.changed[id] = changed;
+    this.nameTag[id] = tag;
     this.end = Math.max(this.end, id + 1);
     this.#count(id, 1);
-    return isNew;
+    return !isNamed;
   }
 
   /** Patterns are numbered from 1 on, so a row with 0 is none. */
   has(id: number): boolean {
     return id < this.end && this.pattern[id] !== 0;
+  }
+
+  /** Whether a name, in lower case, is the present one of a path. */
+  isNamed(id: number, name: string): boolean {
+    return this.nameTag[id] === tagOf(name);
   }
 
   /** All paths, counted. */
@@ -84,5 +95,13 @@ export class PathColumns {
     this.system = grown(new Uint16Array(length), this.system);
     this.firstSeen = grown(new Uint32Array(length), this.firstSeen);
     this.changed = grown(new Uint32Array(length), this.changed);
+    this.nameTag = grown(new Uint32Array(length), this.nameTag);
   }
+}
+
+/** FNV-1a, 32 bits. */
+function tagOf(name: string): number {
+  let tag = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) tag = Math.imul(tag ^ name.charCodeAt(i), 0x01000193);
+  return tag >>> 0;
 }

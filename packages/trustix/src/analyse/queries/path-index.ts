@@ -84,14 +84,16 @@ async function readRows(
     const rows = page(select, position);
     for (const row of rows) {
       const id = row.id as number;
-      const isNew = columns.set({
+      const name = row.name as string;
+      const isRenamed = columns.set({
         id,
+        name,
         pattern: row.pattern as number,
         system: row.system as number,
         firstSeen: row.first_seen as number,
         changed: row.changed as number,
       });
-      if (isNew) added.push({ id, name: row.name as string });
+      if (isRenamed) added.push({ id, name });
     }
     const last = rows.at(-1);
     if (last === undefined || added.length >= BATCH) {

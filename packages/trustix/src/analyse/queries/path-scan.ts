@@ -9,6 +9,8 @@ export interface Wanted {
   readonly text: string;
   /** Whether a path passes the filter. */
   readonly accepts: (id: number) => boolean;
+  /** Whether a name is the present one of a path. */
+  readonly isNamed: (id: number, name: string) => boolean;
 }
 
 /** A path, with the name that it is ordered by. */
@@ -85,14 +87,16 @@ export async function findByName(
     const end = begins && text !== "" ? rowFrom(run, `${text}${LAST}`, 0) : run.ids.length;
     let room = limit;
     const take = (row: number): boolean => {
-      const name = nameAt(run, row);
-      if (!begins && name.startsWith(text)) return true;
-      found.push({ id: run.ids[row]!, name });
+      const [id, name] = [run.ids[row]!, nameAt(run, row)];
+      if ((!begins && name.startsWith(text)) || !wanted.isNamed(id, name)) return true;
+      found.push({ id, name });
       return --room > 0;
     };
     await scan(run, { from, end }, begins ? { ...wanted, text: "" } : wanted, take, pace);
   }
-  return found.sort(byName).slice(0, limit);
+  // A path that got back a name that it had is there twice.
+  const sorted = found.sort(byName).filter((row, i, all) => row.id !== all[i - 1]?.id);
+  return sorted.slice(0, limit);
 }
 
 /** A path, with the time that it is ordered by. */
@@ -162,11 +166,13 @@ export async function findByChange(
   for (const run of text === undefined ? [] : names.runs) {
     const take = (row: number): boolean => {
       const id = run.ids[row]!;
-      if (!known.has(id)) add(id);
+      if (known.has(id) || !wanted.isNamed(id, nameAt(run, row))) return true;
+      known.add(id);
+      add(id);
       return true;
     };
     const range = { from: 0, end: run.ids.length };
-    await scan(run, range, { text: text ?? "", accepts }, take, pace);
+    await scan(run, range, { ...wanted, text: text ?? "", accepts }, take, pace);
   }
   return newest.rows;
 }

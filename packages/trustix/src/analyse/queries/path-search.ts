@@ -29,6 +29,14 @@ interface Needle {
   readonly hash: string | undefined;
 }
 
+type Matching = Omit<Wanted, "text">;
+
+/** What comes behind a place, up to a number. */
+interface Span {
+  readonly after: Place | undefined;
+  readonly limit: number;
+}
+
 /** Answers searches from the index. */
 export class PathSearch {
   readonly #index: PathIndex;
@@ -54,20 +62,24 @@ export class PathSearch {
     const after = cursor === undefined ? undefined : parseCursor(tag, cursor);
     const { tables, version } = this.#index;
     const outlier = query.outlier === undefined ? undefined : query.outlier === "true";
-    const accepts = acceptsPath({ ...query, outlier }, tables.catalogue, tables.columns);
+    const { columns, catalogue } = tables;
+    const matching = {
+      accepts: acceptsPath({ ...query, outlier }, catalogue, columns),
+      isNamed: (id: number, name: string) => columns.isNamed(id, name),
+    };
     const needle = needleOf(query.q ?? "");
     // One more than the page has, to see whether there is another.
     const places =
       query.sort === "changed"
-        ? await this.#byChange(tables, needle, accepts, after, limit + 1, pace)
-        : await this.#byName(tables, needle, accepts, after, limit + 1, pace);
+        ? await this.#byChange(tables, needle, matching, { after, limit: limit + 1 }, pace)
+        : await this.#byName(tables, needle, matching, { after, limit: limit + 1 }, pace);
     const shown = places.slice(0, limit);
     const last = shown.at(-1);
     return {
       version,
       items: this.#summaries.of(
         shown.map(({ id }) => id),
-        tables.catalogue,
+        catalogue,
       ),
       next: places.length > limit && last !== undefined ? formatCursor(tag, last) : null,
     };
@@ -76,9 +88,8 @@ export class PathSearch {
   async #byName(
     { names }: PathTables,
     { name, hash }: Needle,
-    accepts: Wanted["accepts"],
-    after: Place | undefined,
-    limit: number,
+    matching: Matching,
+    { after, limit }: Span,
     pace: Pace,
   ): Promise<Place[]> {
     const start = after !== undefined && "part" in after ? after : { part: 0, name: "", id: -1 };
@@ -88,7 +99,7 @@ export class PathSearch {
       for (const { id, name } of rows) found.push({ part, name, id });
     };
     if (name !== undefined) {
-      const wanted = { text: name, accepts };
+      const wanted = { ...matching, text: name };
       for (const [part, where] of (["beginning", "within"] as const).entries()) {
         if (part < start.part || found.length >= limit || (part === 1 && name === "")) continue;
         const options = { part: where, after: resume(part), limit: limit - found.length };
@@ -97,7 +108,7 @@ export class PathSearch {
     }
     if (hash !== undefined && found.length < limit) {
       const rows = this.#beginningWith(hash)
-        .filter((row) => accepts(row.id) && (name === undefined || !row.name.includes(name)))
+        .filter((row) => matching.accepts(row.id) && (name === undefined || !row.name.includes(name)))
         .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id - b.id));
       const last = resume(2);
       const rest =
@@ -112,9 +123,8 @@ export class PathSearch {
   async #byChange(
     { names, columns }: PathTables,
     { name, hash }: Needle,
-    accepts: Wanted["accepts"],
-    after: Place | undefined,
-    limit: number,
+    matching: Matching,
+    { after, limit }: Span,
     pace: Pace,
   ): Promise<Place[]> {
     const others = hash === undefined ? [] : this.#beginningWith(hash).map(({ id }) => id);
@@ -124,7 +134,7 @@ export class PathSearch {
       after: after !== undefined && "changed" in after ? after : undefined,
       limit,
     };
-    return findByChange(names, { text: name, accepts }, options, pace);
+    return findByChange(names, { ...matching, text: name }, options, pace);
   }
 
   #beginningWith(hash: string): NamedRow[] {
