@@ -110,6 +110,7 @@ export default defineConfig({
         text: "Background",
         items: [
           { text: "Design", link: "/design" },
+          { text: "Reports", link: "/reports" },
           { text: "Operations", link: "/operations" },
           { text: "Threat model", link: "/security" },
         ],

@@ -14,7 +14,7 @@ const DAY = 86_400;
 const DAY_MS = DAY * 1000;
 /** Paths between two looks at the clock. */
 const STEP = 1024;
-const LISTED = /^(?:.*\/)?([0-9abcdfghijklmnpqrsvwxyz]{32})(?:-[^/]*)?$/;
+const LISTED = /^(?:.*\/)?([0-9abcdfghijklmnpqrsvwxyz]{32})(?:-([^/]*))?$/;
 
 /** Whether a glob matches a name. */
 export type GlobMatcher = (pattern: string, name: string) => boolean;
@@ -65,15 +65,18 @@ export class Reports {
   }
 
   async #countListed(
-    { paths = [], name }: ReportRequest,
+    { paths = [], name, system, from, until }: ReportRequest,
     accepts: (id: number) => boolean,
     tally: Tally,
     pace: Pace,
   ): Promise<void> {
+    // Of a path that nobody has built, neither is the system known nor was it ever seen.
+    const takesUnknown = system === undefined && from === undefined && until === undefined;
+    const isNamed = (found: string): boolean => name === undefined || this.#matchesGlob(name, found);
     const seen = new Set<string>();
     for (const [i, text] of paths.entries()) {
       if (i % STEP === 0 && pace.isDue) await pace.pause();
-      const hash = LISTED.exec(text)?.[1];
+      const [, hash, listedName = ""] = LISTED.exec(text) ?? [];
       if (hash === undefined) {
         throw new TrustixError("INVALID_ARGUMENT", `path ${i} of the list is none: ${JSON.stringify(text)}`, {
           hint: "Give store paths, their last parts, or hash parts.",
@@ -82,11 +85,9 @@ export class Reports {
       if (seen.has(hash)) continue;
       seen.add(hash);
       const row = this.#byHash.get(hash);
-      if (row === undefined) tally.addUnknown();
-      else if (
-        accepts(row.id as number) &&
-        (name === undefined || this.#matchesGlob(name, row.name as string))
-      ) {
+      if (row === undefined) {
+        if (takesUnknown && isNamed(listedName)) tally.addUnknown();
+      } else if (accepts(row.id as number) && isNamed(row.name as string)) {
         tally.add(row.id as number);
       }
     }

@@ -5,7 +5,7 @@ import { addCounts } from "./spans.ts";
 
 /**
  * The report on all the paths of several reports, none of which may have a path of another. Systems and days are in
- * order, the disputed paths by name.
+ * order, and of the disputed paths those whose class changed last come first.
  * @param reports one at least
  * @param list disputed paths to list at most
  */
@@ -18,7 +18,7 @@ export function mergeReports(reports: readonly ReportJson[], list: number): Repo
       classes[kind] += report.classes[kind];
   }
   const disputed = reports.flatMap((report) => report.disputed);
-  disputed.sort((a, b) => compare(a.name, b.name) || compare(a.hashPart, b.hashPart));
+  disputed.sort((a, b) => compare(b.changed, a.changed) || compare(a.hashPart, b.hashPart));
   const listed = disputed.slice(0, list);
   const found = disputed.length + reports.reduce((sum, { unlisted }) => sum + unlisted, 0);
   const newest = reports.at(-1) as ReportJson;

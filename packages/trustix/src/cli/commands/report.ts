@@ -36,7 +36,7 @@ const [LISTED_FOR_PEOPLE, LISTED_AT_MOST] = [50, 100_000];
 
 /** The paths that the report is on, and what they are in words. */
 interface Scope {
-  /** Base names; undefined for all that is known. */
+  /** Base names, those with the name that is asked for; undefined for all that is known. */
   readonly paths: readonly string[] | undefined;
   readonly words: string;
 }
