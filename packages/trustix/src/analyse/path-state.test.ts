@@ -4,14 +4,11 @@ import { classify, formatPattern, MAX_OPERATORS } from "./classify.ts";
 import {
   type Absence,
   foldClaim,
-  formatPathState,
   historyOf,
   type NumberedClaim,
   type PathState,
-  parsePathState,
   patternOf,
 } from "./path-state.ts";
-import { type AnalysisStore, Tally } from "./tally.ts";
 
 const claim = fc.record<NumberedClaim>({
   operator: fc.nat(4),
@@ -144,83 +141,5 @@ describe("historyOf", () => {
       healedAtMs: undefined,
     });
     expect(historyOf([])).toEqual({ changes: [], disputedAtMs: undefined, healedAtMs: undefined });
-  });
-});
-
-describe("stored states", () => {
-  test("round-trip", () => {
-    const large = fc.record<NumberedClaim>({
-      operator: fc.nat(MAX_OPERATORS - 1),
-      statement: fc.maxSafeNat(),
-      seenAtMs: fc.maxSafeNat(),
-      index: fc.maxSafeNat(),
-    });
-    fc.assert(
-      fc.property(fc.array(fc.oneof(claim, large), { maxLength: 8 }), (all) => {
-        const state = fold(all);
-        expect(parsePathState(formatPathState(state))).toEqual(state);
-      }),
-    );
-  });
-
-  test("are read in one form only, and damaged ones are refused with a code", () => {
-    fc.assert(
-      fc.property(
-        fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ max: 3, maxLength: 16 })),
-        (bytes) => {
-          let state: PathState;
-          try {
-            state = parsePathState(bytes);
-          } catch (error) {
-            expect(error).toMatchObject({ code: "STATE_CORRUPT" });
-            return;
-          }
-          expect(formatPathState(state)).toEqual(bytes);
-          expect(fold(state)).toEqual(state);
-        },
-      ),
-      { numRuns: 500 },
-    );
-  });
-});
-
-describe("Tally", () => {
-  function memory(): AnalysisStore & { readonly patterns: Map<number, string> } {
-    const states = new Map<number, Uint8Array>();
-    const patterns = new Map<number, string>();
-    return {
-      patterns,
-      read: (path) => states.get(path),
-      write: (path, state, pattern) => {
-        states.set(path, state);
-        patterns.set(path, pattern);
-      },
-    };
-  }
-
-  test("counts what a recomputation counts, and reports each change", () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(3), claim), { maxLength: 60 }), (all) => {
-        const store = memory();
-        const tally = new Tally(store);
-        const followed = new Map<number, string>();
-        for (const [path, each] of all) {
-          const change = tally.add(path, each);
-          if (change === undefined) continue;
-          expect(change.before).toBe(followed.get(path) ?? "");
-          followed.set(path, change.after);
-        }
-        const expected = Map.groupBy(all, ([path]) => path);
-        for (const [path, own] of expected) {
-          expect(followed.get(path)).toBe(recomputed(own.map(([, each]) => each)));
-        }
-        expect(store.patterns).toEqual(followed);
-        const counts = Map.groupBy(followed.values(), (pattern) => pattern);
-        expect(new Map(tally.patterns)).toEqual(
-          new Map(Array.from(counts, ([pattern, paths]) => [pattern, paths.length])),
-        );
-        expect([...new Tally(store, tally.patterns).patterns]).toEqual([...tally.patterns]);
-      }),
-    );
   });
 });
