@@ -12,6 +12,7 @@ export function Panel({
   note,
   children,
   wide = false,
+  tone,
 }: {
   readonly title: string;
   /** Beside the heading. */
@@ -19,9 +20,10 @@ export function Panel({
   readonly children: ComponentChildren;
   /** Over the whole width of a grid. */
   readonly wide?: boolean;
+  readonly tone?: Tone;
 }) {
   return (
-    <section class={wide ? "panel wide" : "panel"}>
+    <section class={`panel${wide ? " wide" : ""}${tone === undefined ? "" : ` ${tone}`}`}>
       <div class="panel-head">
         <h2>{title}</h2>
         {note !== undefined && <div class="note">{note}</div>}

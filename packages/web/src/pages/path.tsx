@@ -1,0 +1,124 @@
+// One path: what it is, what everybody says of it, what the policy makes of that, and proof of each claim.
+import { useSignal } from "@preact/signals";
+import type { PathDetailJson } from "trustix/src/http/insight-schema.ts";
+import type { Explanation } from "trustix/src/policy/explain.ts";
+import { useAnswer } from "../api/use-answer.ts";
+import { hrefTo } from "../router.ts";
+import { formatShare, visible } from "../text.ts";
+import { ClassName, Failure, Loading, Notice, Panel, StatusBadge, Time } from "../ui/basics.tsx";
+import { DecisionPanel } from "../ui/decision.tsx";
+import { PageHeading } from "../ui/heading.tsx";
+import { PathTable } from "../ui/path-table.tsx";
+import { Statements } from "../ui/statements.tsx";
+import { CLASS } from "../words.ts";
+import type { PageProps } from "./index.tsx";
+
+/** The page of a path, by its hash part. */
+export function PathPage({ segments: [hashPart = ""] }: PageProps) {
+  const path = `/api/v1/paths/${encodeURIComponent(hashPart)}`;
+  const { data, error } = useAnswer<PathDetailJson>(path);
+  const decision = useAnswer<Explanation>(`/api/v1/decisions/${encodeURIComponent(hashPart)}`);
+  const failed = useSignal<ReadonlySet<string>>(new Set());
+  return (
+    <>
+      <PageHeading title={data === undefined ? visible(hashPart, 40) : visible(data.name, 211)}>
+        {data !== undefined && <code class="store-path">{visible(data.storePath, 400)}</code>}
+      </PageHeading>
+      {failed.value.size > 0 && (
+        <Notice tone="bad" title="Not everything here is what the logs say" isAlert>
+          <p>
+            {failed.value.size === 1
+              ? "A claim on this page is"
+              : `${failed.value.size} claims on this page are`}{" "}
+            not backed by the log that is named for it. Do not rely on it: see the failed check below, and ask
+            another node.
+          </p>
+        </Notice>
+      )}
+      {error !== undefined && <Failure error={error} what="such path" />}
+      {data === undefined && error === undefined && <Loading rows={14} />}
+      {data !== undefined && (
+        <>
+          <Summary path={data} />
+          <Statements
+            path={data}
+            onOutcome={(claim, outcome) => {
+              const isNew = outcome === "failed" && !failed.value.has(claim);
+              const isGone = outcome !== "failed" && failed.value.has(claim);
+              if (!isNew && !isGone) return;
+              const next = new Set(failed.value);
+              if (isNew) next.add(claim);
+              else next.delete(claim);
+              failed.value = next;
+            }}
+          />
+        </>
+      )}
+      <DecisionPanel decision={decision} order={data?.statements.map(({ statement }) => statement) ?? []} />
+      {data !== undefined && (
+        <>
+          <HistoryPanel path={data} />
+          {data.related.length > 0 && (
+            <Panel title={`Other paths of ${visible(data.package, 100)}`}>
+              <PathTable paths={data.related} caption={`Other paths of ${visible(data.package, 100)}`} />
+            </Panel>
+          )}
+        </>
+      )}
+    </>
+  );
+}
+
+function Summary({ path }: { readonly path: PathDetailJson }) {
+  const meaning = CLASS[path.kind]?.meaning ?? "";
+  const [first, second] = path.statements;
+  return (
+    <div class="summary">
+      <StatusBadge status={path.status} />
+      <span>
+        <ClassName kind={path.kind} />: {meaning}
+      </span>
+      <span class="dim">
+        {path.system === null ? "system not stated" : visible(path.system, 64)}, first seen{" "}
+        <Time at={path.firstSeen} />
+      </span>
+      {path.reproducibility !== null && (
+        <span class="dim">reproducible with a probability of {formatShare(path.reproducibility)}</span>
+      )}
+      {first !== undefined && second !== undefined && first.narHash !== second.narHash && (
+        <a
+          class="button"
+          href={hrefTo(["diff", path.hashPart], { before: first.narHash, after: second.narHash })}
+        >
+          See what differs
+        </a>
+      )}
+    </div>
+  );
+}
+
+function HistoryPanel({ path: { history } }: { readonly path: PathDetailJson }) {
+  return (
+    <Panel title="History">
+      <ol class="history">
+        {history.changes.map(({ at, kind }, index) => (
+          // Two changes may be in the same second, and the list only grows at its end.
+          <li key={index}>
+            <Time at={at} /> <ClassName kind={kind} />
+          </li>
+        ))}
+      </ol>
+      {history.disputed !== null && (
+        <p>
+          Disputed since <Time at={history.disputed} />
+          {history.healed !== null && (
+            <>
+              , agreed again since <Time at={history.healed} />
+            </>
+          )}
+          .
+        </p>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,137 @@
+// What was stated of a path, and by whom; each logged claim is verified.
+import type { PathDetailJson } from "trustix/src/http/insight-schema.ts";
+import { hrefTo } from "../router.ts";
+import { formatBytes, formatCount, plural, visible } from "../text.ts";
+import type { Outcome } from "../verify/check.ts";
+import { Operators, Panel, Time } from "./basics.tsx";
+import { ClaimCheck } from "./claim-check.tsx";
+
+type StatementJson = PathDetailJson["statements"][number];
+type ClaimJson = StatementJson["claims"][number];
+
+/** Letters that stand for statements, where most agree first. */
+export const labelOf = (index: number): string =>
+  index < 26
+    ? String.fromCharCode(0x41 + index)
+    : `${labelOf(Math.floor(index / 26) - 1)}${labelOf(index % 26)}`;
+
+/** Claims that are shown and verified; a log with more of them on one path is the reader's problem in itself. */
+const MAX_CLAIMS = 40;
+
+/** Every statement with its claims. */
+export function Statements({
+  path,
+  onOutcome,
+}: {
+  readonly path: PathDetailJson;
+  readonly onOutcome: (claim: string, outcome: Outcome) => void;
+}) {
+  return (
+    <Panel
+      title={
+        path.statements.length === 1 ? "What is stated" : `${path.statements.length} different statements`
+      }
+      note="Each claim is checked against its builder's log, here in your browser."
+    >
+      {path.statements.length === 0 && <p class="dim">Nobody states anything.</p>}
+      {path.statements.slice(0, MAX_CLAIMS).map((statement, index) => (
+        <StatementPart
+          key={statement.statement}
+          statement={statement}
+          index={index}
+          path={path}
+          onOutcome={onOutcome}
+        />
+      ))}
+    </Panel>
+  );
+}
+
+function StatementPart({
+  statement,
+  index,
+  path,
+  onOutcome,
+}: {
+  readonly statement: StatementJson;
+  readonly index: number;
+  readonly path: PathDetailJson;
+  readonly onOutcome: (claim: string, outcome: Outcome) => void;
+}) {
+  const { narHash, narSize, references, claims } = statement;
+  const operators = [...new Set(claims.map(({ operator }) => operator))];
+  const [most] = path.statements;
+  const unlisted = claims.length - MAX_CLAIMS;
+  return (
+    <section class="statement" aria-label={`Statement ${labelOf(index)}`}>
+      <h3>
+        <span class="label">{labelOf(index)}</span> <Operators names={operators} />
+      </h3>
+      <dl class="facts">
+        <dt>NAR hash</dt>
+        <dd>
+          <code>{visible(narHash, 100)}</code>{" "}
+          {index > 0 && most !== undefined && most.narHash !== narHash && (
+            <a href={hrefTo(["diff", path.hashPart], { before: most.narHash, after: narHash })}>
+              compare with A
+            </a>
+          )}
+        </dd>
+        <dt>Size</dt>
+        <dd>
+          {formatBytes(narSize)}, {plural(references.length, "reference")}
+        </dd>
+      </dl>
+      <details>
+        <summary>The statement in full</summary>
+        <pre class="command">
+          <code>{visible(statement.statement, 70_000)}</code>
+        </pre>
+      </details>
+      <ul class="claims">
+        {claims.slice(0, MAX_CLAIMS).map((claim) => (
+          <li key={`${claim.subscription} ${claim.index}`}>
+            <ClaimLine claim={claim} />
+            {claim.index !== null && (
+              <ClaimCheck
+                claim={{
+                  subscription: claim.subscription,
+                  index: claim.index,
+                  statement: statement.statement,
+                }}
+                onOutcome={(outcome) => onOutcome(`${claim.subscription} ${claim.index}`, outcome)}
+              />
+            )}
+          </li>
+        ))}
+        {unlisted > 0 && <li class="dim">{`${plural(unlisted, "more claim")}, not shown.`}</li>}
+      </ul>
+    </section>
+  );
+}
+
+function ClaimLine({ claim: { operator, subscription, index, seen } }: { readonly claim: ClaimJson }) {
+  return (
+    <p>
+      <b>{visible(operator, 64)}</b>{" "}
+      {index === null ? (
+        <>
+          <span class="badge warn" title="A signature cannot tell built from copied, and is not in a log.">
+            signature only
+          </span>{" "}
+          in {visible(subscription, 64)}
+        </>
+      ) : (
+        <>
+          at index {formatCount(index)} of log{" "}
+          <a href={hrefTo(["log", subscription], { before: String(index + 1) })}>
+            {visible(subscription, 64)}
+          </a>
+        </>
+      )}
+      <span class="dim">
+        , seen <Time at={seen} />
+      </span>
+    </p>
+  );
+}
