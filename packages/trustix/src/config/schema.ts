@@ -1,6 +1,7 @@
 // The schema of `trustix.toml`. The descriptions here are the reference: docs/reference/configuration.md is generated
 // from them (reference.ts), so each says what the option does, and what happens at its limits.
 import * as z from "zod";
+import { dashboardSchema } from "./dashboard.ts";
 import { diffSchema } from "./diff.ts";
 import { address, duration, name, path, size } from "./fields.ts";
 import { operatorSchema, policySchema } from "./policy.ts";
@@ -42,6 +43,10 @@ const node = z
     }).prefault("10s"),
     "max-connections": z.int().min(1).max(100_000).default(1024).meta({
       description: "Connections of the public listener at one time; further ones are closed at once.",
+    }),
+    "max-connections-per-client": z.int().min(1).max(100_000).default(256).meta({
+      description:
+        "Connections of the public listener that one client may have at one time; further ones are closed at once. A client is an IPv4 address or an IPv6 network of 64 bits. Connections from this machine are not counted; raise it when a proxy on another machine stands before the node.",
     }),
     "log-level": z
       .enum(["debug", "info", "warn", "error"])
@@ -227,6 +232,7 @@ export const configSchema = z.strictObject({
   publish: publish.prefault({}),
   cache: cache.prefault({}),
   diff: diffSchema.prefault({}),
+  dashboard: dashboardSchema.prefault({}),
   api: api.prefault({}),
   metrics: metrics.prefault({}),
 });

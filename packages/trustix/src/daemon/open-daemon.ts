@@ -15,10 +15,11 @@ import { cacheRoute } from "../cache/cache-route.ts";
 import { DamagedPaths } from "../cache/damaged-paths.ts";
 import { ServedPaths } from "../cache/served-paths.ts";
 import { StoreNames, storeDirectory } from "../cache/store-names.ts";
+import { planDashboard } from "../config/dashboard.ts";
 import type { Config } from "../config/load.ts";
 import { formatAddress } from "../config/units.ts";
 import { TrustixError } from "../errors.ts";
-import { type ApiOptions, createAdminServer, createApi } from "../http/admin-api.ts";
+import { type ApiOptions, type ApiParts, createAdminServer, createApi } from "../http/admin-api.ts";
 import { type Listener, openListener } from "../http/bind.ts";
 import { LiveStream } from "../http/live.ts";
 import { logFileCache, logRoute } from "../http/log-files.ts";
@@ -42,6 +43,7 @@ import type { Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
 import { descriptionRoute, nodeRoutes } from "./node-routes.ts";
 import { fetchPublicCheckpoint } from "./public-checkpoint.ts";
+import { openPublicPages } from "./public-pages.ts";
 import type { NodeStatus } from "./status.ts";
 import { openUserRoles, type UserRoles } from "./user-roles.ts";
 
@@ -142,7 +144,7 @@ class Composition {
       })),
     };
     this.#insight = this.#stack.use(new Insight(data, this.#dependencies.logger));
-    this.#live = this.#stack.use(new LiveStream(this.#insight));
+    this.#live = this.#stack.use(new LiveStream(this.#insight, this.#stop.signal));
   }
 
   #createNix({ nixStore, storeDir }: Config["nix"]): LocalNix {
@@ -205,16 +207,18 @@ class Composition {
       const { operator } = node;
       routes.push(descriptionRoute({ operator, logs: described, cache: describedCache }));
     }
+    routes.push(...(await this.#openPublicPages()));
     const onError = (err: unknown, target: string): void => logger.error({ err, target }, "request failed");
     this.#listener = await openListener(node.listen, {
       createServer: () =>
         createPublicServer({
           routes,
           maxConnections: node.maxConnections,
+          maxConnectionsPerClient: node.maxConnectionsPerClient,
           onError,
           onRequest: (record) => {
             this.#metrics?.countRequest(record);
-            logger.debug({ ...record }, "request");
+            if (node.logLevel === "debug") logger.debug({ ...record }, "request");
           },
         }),
       graceMs: node.shutdownGrace,
@@ -245,24 +249,37 @@ class Composition {
     });
   }
 
-  async #openAdminListeners(): Promise<void> {
-    const { api, node, metrics } = this.#config;
-    const { logger } = this.#dependencies;
-    const shared = {
+  #apiParts(): ApiParts {
+    const { api, metrics } = this.#config;
+    return {
       logs: new Map(this.#logs.map(({ config, api }) => [config.name, api])),
       status: this.status,
       metrics: metrics.enabled
         ? async () => (await this.#metrics?.render()) ?? { type: "text/plain", text: "" }
         : undefined,
-      maxBodyBytes: api.maxBody,
       limiter: new RateLimiter(api.claimsPerSecond, () => performance.now()),
       decisions: this.#user?.decisions,
       insight: this.#insight,
       live: this.#live,
       diffs: this.#user?.diffs,
       signal: this.#stop.signal,
-      onError: (err: unknown, target: string) => logger.error({ err, target }, "admin request failed"),
+      onError: (err, target) => this.#dependencies.logger.error({ err, target }, "API request failed"),
     };
+  }
+
+  async #openPublicPages(): Promise<readonly Route[]> {
+    const { dashboard, node } = this.#config;
+    const { isOn, isOpen } = planDashboard(dashboard, node.listen);
+    if (!isOn) return [];
+    const options = { parts: this.#apiParts(), hosts: dashboard.hosts, isOpen };
+    const { routes, app } = await openPublicPages(options);
+    this.#stack.defer(async () => void (await app.close()));
+    return routes;
+  }
+
+  async #openAdminListeners(): Promise<void> {
+    const { api, node } = this.#config;
+    const shared = { ...this.#apiParts(), maxBodyBytes: api.maxBody };
     const socket = { kind: "unix", path: node.adminSocket } as const;
     const mode = Number.parseInt(node.adminSocketMode, 8);
     await this.#openAdmin(socket, mode, { ...shared, authenticate: async () => "socket" });

@@ -28,11 +28,13 @@ export class LiveStream implements Disposable {
   readonly #subscription: Disposable;
   readonly #heartbeat: NodeJS.Timeout;
 
-  constructor(source: LiveSource) {
+  /** @param signal ends the stream for every client */
+  constructor(source: LiveSource, signal: AbortSignal) {
     this.#source = source;
     this.#subscription = source.onChange((event) => this.#send(format(event)));
     this.#heartbeat = setInterval(() => this.#send(":\n\n"), HEARTBEAT_MS);
     this.#heartbeat.unref();
+    signal.addEventListener("abort", () => this[Symbol.dispose](), { once: true });
   }
 
   /** How many listen. */
