@@ -49,7 +49,7 @@ interface Task {
 async function runSubstituter(task: Task): Promise<void> {
   const statements = new Map(task.statements);
   const substituter = new Substituter(
-    { upstreams: [{ name: "nginx", remote: openRemote(task.upstream) }] },
+    { upstreams: [{ name: "nginx", remote: openRemote(task.upstream) }], xzProgram: "xz" },
     {
       now: () => performance.now(),
       signer: await createSigner(await generateKey("bench-1", new Uint8Array(32))),

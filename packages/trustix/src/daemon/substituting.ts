@@ -1,5 +1,6 @@
 // The substituter of a configuration: its upstream caches, its key, and the policy's word as it wants to hear it.
 import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { createVerifier, parsePublicKey } from "@trustix/nix";
 import type { Config } from "../config/load.ts";
 import { TrustixError } from "../errors.ts";
@@ -26,6 +27,9 @@ export async function readNetrc(path: string | undefined): Promise<OpenRemoteOpt
     });
   }
 }
+
+/** Each verifies one NAR, with a dictionary of up to 64 MiB. */
+const MAX_XZ_WORKERS = 8;
 
 /** How long a decision is taken for the present one: clients ask for narinfo and NAR of a path in one breath. */
 const PRESENT_MS = 1000;
@@ -105,6 +109,8 @@ export async function createSubstituter(
       selfProving,
       budgetMs: budget,
       verifyFirstBytes: verifyBeforeSend,
+      xzWorkers: Math.min(MAX_XZ_WORKERS, Math.max(2, availableParallelism())),
+      xzProgram: "xz",
       maxDownloads,
       cacheBytes: memory,
     },

@@ -1,5 +1,6 @@
 // Every way in which a cache can fail or lie, with two good caches beside it: the client gets the right NAR, and never a
 // wrong one to its end.
+import { spawnSync } from "node:child_process";
 import type { RequestListener } from "node:http";
 import { parseStorePath } from "@trustix/nix";
 import { describe, expect, it } from "vitest";
@@ -17,6 +18,9 @@ import {
   serve,
   serveCache,
 } from "./caches.test.util.ts";
+
+/** Where the program xz is, large files in xz are tried with it and without. */
+const hasXz = spawnSync("xz", ["--version"]).status === 0;
 
 const SIZES = { small: 20_000, large: 3_000_000 };
 
@@ -177,16 +181,21 @@ const HARMLESS = [
 ];
 
 describe.each(Object.entries(HOSTILE))("beside a cache that %s", (kind, hostile) => {
-  it.for(
-    (["none", "zstd", "xz"] as const).flatMap((compression) =>
-      (["small", "large"] as const).map((size) => [size, compression] as const),
+  it.for([
+    ...(["none", "zstd", "xz"] as const).flatMap((compression) =>
+      (["small", "large"] as const).map((size) => [size, compression, undefined] as const),
     ),
-  )("a %s NAR in %s arrives", async ([size, compression]) => {
+    ...(hasXz ? [["large", "xz", "xz"] as const] : []),
+  ])("a %s NAR in %s arrives (program: %s)", async ([size, compression, xzProgram]) => {
     const hello = await sample(`hello-${size}`, SIZES[size]);
     await using bad = await hostile(hello, compression);
     await using first = await good(hello, compression);
     await using second = await good(hello, compression);
-    await using node = await runSubstituter([bad.url, first.url, second.url], accepting(hello));
+    await using node = await runSubstituter(
+      [bad.url, first.url, second.url],
+      accepting(hello),
+      xzProgram === undefined ? {} : { xzProgram },
+    );
 
     const startedMs = performance.now();
     const narInfo = await ask(`${node.url}${hello.hashPart}.narinfo`);

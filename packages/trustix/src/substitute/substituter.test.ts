@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,6 +69,41 @@ describe.each(Object.keys(COMPRESS))("a NAR compressed as %s", (compression) => 
     }
     expect(node.events.map(({ type }) => type)).toEqual(["nar-served", "nar-served"]);
     expect(node.substituter.stats()).toMatchObject({ narInfos: 1, nars: 2, refusals: {} });
+  });
+});
+
+describe("the program xz", () => {
+  it.each([
+    ["decompresses large NARs", 'exec xz "$@"', true],
+    ["makes no NAR complete when it fails", "exit 1", false],
+    ["makes no NAR complete when it is killed", "kill -9 $$", false],
+  ])("%s", async (_, script, isComplete) => {
+    if (spawnSync("xz", ["--version"]).status !== 0) return;
+    const directory = await mkdtemp(join(tmpdir(), "xz-"));
+    const xzProgram = join(directory, "xz");
+    const log = join(directory, "log");
+    await writeFile(xzProgram, `#!/bin/sh\necho "$XZ_OPT $*" >> ${log}\n${script}\n`, { mode: 0o755 });
+    process.env.XZ_OPT = "--keep";
+    try {
+      const hello = await sample("hello", LARGE);
+      await using cache = await serveCache(hello, { compression: "xz" });
+      await using node = await runSubstituter([cache.url], accepting(hello), { xzProgram });
+      const got = await ask(await narUrl(node, hello));
+      expect(got.isComplete && got.status === 200).toBe(isComplete);
+      expect(await readFile(log, "utf8")).toMatch(/^ -dcq /);
+    } finally {
+      delete process.env.XZ_OPT;
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  it("is not missed where it is not", async () => {
+    const hello = await sample("hello", LARGE);
+    await using cache = await serveCache(hello, { compression: "xz" });
+    await using node = await runSubstituter([cache.url], accepting(hello), { xzProgram: "/nowhere/xz" });
+    for (let i = 0; i < 2; i++) {
+      expect(await ask(await narUrl(node, hello))).toMatchObject({ status: 200, isComplete: true });
+    }
   });
 });
 

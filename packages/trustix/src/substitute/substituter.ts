@@ -62,6 +62,10 @@ export interface SubstituterOptions {
   readonly budgetMs?: number;
   /** NARs up to this size are verified before their first byte is sent; default 1 MiB. */
   readonly verifyFirstBytes?: number;
+  /** Threads that verify xz; default 2. */
+  readonly xzWorkers?: number;
+  /** The program `xz`, which takes large files if it is there; default: all is done without it. */
+  readonly xzProgram?: string;
   /** NARs that are downloaded at one time; default 64. */
   readonly maxDownloads?: number;
   /** How slow a cache may be while it sends a NAR; default 30 s of silence, 1,024 bytes a second over 20 s. */
@@ -113,7 +117,6 @@ const NARINFO_CACHE = "public, max-age=60";
 const RENDERED_MS = 10 * 60_000;
 /** Once one cache has it, how much longer others may take, so that the one with more company is chosen. */
 const GRACE_MS = 25;
-const XZ_WORKERS = 2;
 const PACE: PaceLimits = { idleMs: 30_000, minBytesPerSecond: 1_024, windowMs: 20_000 };
 /** Most reasons that are counted apart; a policy may make up its own. */
 const MAX_REASONS = 64;
@@ -126,7 +129,7 @@ export class Substituter implements AsyncDisposable {
   readonly #upstreams: readonly Upstream[];
   readonly #remotes: readonly Remote[];
   readonly #delivery: NarDelivery;
-  readonly #xz = new XzPool(XZ_WORKERS);
+  readonly #xz: XzPool;
   readonly #rendered: ByteCache<Rendered>;
   readonly #rendering = new Map<string, Promise<Rendered | Refusal>>();
   readonly #cacheInfo: Representation;
@@ -158,6 +161,7 @@ export class Substituter implements AsyncDisposable {
         }),
     );
     this.#rendered = new ByteCache(quarter);
+    this.#xz = new XzPool(options.xzWorkers ?? 2, options.xzProgram);
     this.#delivery = new NarDelivery({
       createVerifier: createVerifier ?? narVerifiers(this.#xz),
       verifyFirstBytes: options.verifyFirstBytes ?? 1 << 20,

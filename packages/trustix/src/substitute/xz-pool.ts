@@ -12,6 +12,12 @@ export type FromXzWorker =
   | { readonly type: "done"; readonly size: number; readonly digest: Uint8Array }
   | { readonly type: "failed"; readonly reason: string };
 
+/** What a worker is started with. */
+export interface XzWorkerData {
+  /** The program that takes large files. */
+  readonly program: string | undefined;
+}
+
 /** Bytes sent ahead to a worker before the sender has to wait. */
 const AHEAD_BYTES = 512 * 1024;
 
@@ -24,12 +30,18 @@ const WORKER = new URL(
 /** At most `size` workers, started when needed, kept for the next job. */
 export class XzPool implements AsyncDisposable {
   readonly #size: number;
+  readonly #data: XzWorkerData;
   readonly #idle: Worker[] = [];
   readonly #waiting: ((worker: Worker) => void)[] = [];
   #running = 0;
 
-  constructor(size: number) {
+  /**
+   * @param size most workers; each has a decompressor of up to 64 MiB
+   * @param program the program `xz`, as a path or a name on the PATH; what it cannot do is done without it
+   */
+  constructor(size: number, program?: string) {
     this.#size = size;
+    this.#data = { program };
   }
 
   /** A verifier that waits for a free worker, if need be, when it is first written to. */
@@ -49,7 +61,7 @@ export class XzPool implements AsyncDisposable {
 
   #start(): Worker {
     this.#running++;
-    return new Worker(WORKER);
+    return new Worker(WORKER, { workerData: this.#data });
   }
 
   /** Gives a worker back after a whole job. */
