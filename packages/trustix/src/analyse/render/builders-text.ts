@@ -10,7 +10,7 @@ type Verdict = NonNullable<BuilderJson["assessment"]>["verdict"];
 const VERDICTS: Readonly<Record<Verdict, readonly [style: Style, words: string]>> = {
   suspect: ["red", "suspect: differs where packages are reproducible"],
   faithful: ["green", "faithful: differs where packages are flaky, if at all"],
-  unclear: ["yellow", "unclear: too little to compare with others"],
+  unclear: ["yellow", "unclear: too little seen to call it faithful"],
 };
 
 function verdictOf({ assessment, quarantine }: BuilderJson, paint: Paint): string {
