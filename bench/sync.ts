@@ -14,7 +14,8 @@ import { join } from "node:path";
 import { bundlePath, TILE_WIDTH } from "@trustix/tlog";
 import { openPeer } from "trustix/src/fetch/peer.ts";
 import type { LogSubscription } from "trustix/src/subscribe/options.ts";
-import { type Subject, Subscriptions } from "trustix/src/subscribe/subscriptions.ts";
+import type { Subject } from "trustix/src/subscribe/subject.ts";
+import { Subscriptions } from "trustix/src/subscribe/subscriptions.ts";
 import { hashPart, startBuilderLog } from "./lib/builder-log.ts";
 
 const claims = Number(process.argv[2] ?? 1_000_000);

@@ -7,11 +7,13 @@ import {
   findSigners,
   formatFingerprint,
   formatNixStatement,
+  formatPublicKey,
   hashPartOf,
   MAX_NARINFO_SIZE_BYTES,
   NixError,
   parseNarInfo,
   parsePublicKey,
+  type StorePath,
   type Verifier,
 } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
@@ -30,6 +32,8 @@ export interface SignedCacheDeps {
   readonly now: () => number;
   /** From 0 up to 1. */
   readonly random: () => number;
+  /** Called with each statement that a key (`name:base64`) was found to have signed. */
+  readonly onSigned?: (key: string, storePath: StorePath, statement: string) => void;
 }
 
 /** The state of a signed cache, for people. */
@@ -181,7 +185,9 @@ export class SignedCache {
       throw new Error(`it has no valid signature by ${names}`);
     }
     const evidence = { kind: "signed", keyName: signer.name } as const;
-    return { kind: "claims", claims: [{ statement: formatNixStatement(info), evidence }] };
+    const statement = formatNixStatement(info);
+    this.#deps.onSigned?.(formatPublicKey(signer), info.storePath, statement);
+    return { kind: "claims", claims: [{ statement, evidence }] };
   }
 
   #fail(reason: string, error: unknown): Answer {

@@ -3,17 +3,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate, setTimeout } from "node:timers/promises";
-import {
-  DEFAULT_STORE_DIR,
-  hashPartOf,
-  isHashPart,
-  mapKey,
-  nameOf,
-  parseRawStatement,
-  rawMapKey,
-  type StorePath,
-} from "@trustix/nix";
-import { encodeUtf8, equalBytes, formatTlogProof, parseNote } from "@trustix/tlog";
+import { DEFAULT_STORE_DIR, hashPartOf } from "@trustix/nix";
+import { formatTlogProof, parseNote } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
 import { openPeer, type Peer, type PeerLimits } from "../fetch/peer.ts";
 import { DurableFiles } from "../store/durable-files.ts";
@@ -31,13 +22,9 @@ import {
   type LogSubscription,
   type MirrorLimits,
 } from "./options.ts";
-import { type CacheStatus, SignedCache } from "./signed-cache.ts";
-
-/** What is asked about. */
-export type Subject =
-  /** A store path by its hash part, and by its name where that is known: a statement about another name is no answer. */
-  | { readonly protocol: "nix"; readonly hashPart: string; readonly name?: string }
-  | { readonly protocol: "raw"; readonly key: Uint8Array };
+import { recallSighting, Sightings } from "./sightings.ts";
+import { type CacheStatus, SignedCache, type SignedCacheDeps } from "./signed-cache.ts";
+import { isAbout, keyOf, pathIn, type Subject } from "./subject.ts";
 
 /** How long an answer may take. */
 export interface AskOptions {
@@ -75,7 +62,7 @@ export interface SubscriptionsDeps {
 export interface FollowedClaims {
   /** The claim store: a `ClaimReader` reads it in any thread. */
   readonly path: string;
-  /** The subscriptions whose claims are of protocol `nix`, with their numbers in the store. */
+  /** The logs of protocol `nix`, and the caches by their keys, with their numbers in the store. */
   readonly logs: readonly {
     readonly log: number;
     readonly operator: string;
@@ -92,11 +79,17 @@ const DEFAULT_BUDGET_MS = 2000;
 /** Keys that are read in one step of `recall`: some milliseconds. */
 const RECALL_KEYS = 500;
 
+/** A signed cache, and what was seen of each of its keys. */
+interface VotingCache {
+  readonly cache: SignedCache;
+  readonly sightings: readonly Sightings[];
+}
+
 /** The subscriptions of a node. Each log is followed in a loop of its own, from `open` to disposal. */
 export class Subscriptions implements AsyncDisposable {
   readonly #store: ClaimStore;
   readonly #logs: readonly LogMirror[];
-  readonly #caches: readonly SignedCache[];
+  readonly #caches: readonly VotingCache[];
   readonly #storeDir: string;
   readonly #peers: readonly Peer[];
   readonly #stop = new AbortController();
@@ -105,7 +98,7 @@ export class Subscriptions implements AsyncDisposable {
   private constructor(
     store: ClaimStore,
     logs: readonly LogMirror[],
-    caches: readonly SignedCache[],
+    caches: readonly VotingCache[],
     storeDir: string,
     peers: readonly Peer[],
   ) {
@@ -153,10 +146,22 @@ export class Subscriptions implements AsyncDisposable {
       for (const log of logs) {
         mirrors.push(await LogMirror.open(log, { ...mirrorDeps, peer: open(log.address) }));
       }
+      const { maxStatementBytes } = mirrorDeps.limits;
       const limits = { ...defaultCacheLimits, ...options.cacheLimits };
-      const signed = [];
+      const signed: VotingCache[] = [];
       for (const cache of caches) {
-        signed.push(await SignedCache.open(cache, { ...common, limits, peer: open(cache.address) }));
+        const sightings = new Map<string, Sightings>();
+        const onSigned: SignedCacheDeps["onSigned"] = (key, path, statement) =>
+          sightings.get(key)?.add(path, statement);
+        const voter = await SignedCache.open(cache, {
+          ...common,
+          limits,
+          peer: open(cache.address),
+          onSigned,
+        });
+        for (const key of cache.keys)
+          sightings.set(key, await Sightings.open(cache.name, key, { store, now, maxStatementBytes }));
+        signed.push({ cache: voter, sightings: [...sightings.values()] });
       }
       return new Subscriptions(store, mirrors, signed, storeDir, peers);
     } catch (error) {
@@ -184,10 +189,10 @@ export class Subscriptions implements AsyncDisposable {
     });
     if (subject.protocol !== "nix" || this.#caches.length === 0) return logs;
     const { hashPart } = subject;
-    const asked = this.#caches.map((cache) => cache.ask(hashPart));
+    const asked = this.#caches.map(({ cache }) => cache.ask(hashPart));
     const withCaches = (answers: readonly Answer[]): readonly SubscriptionAnswer[] => [
       ...logs,
-      ...answers.map((answer, i) => answerOf(this.#caches[i]!.subscription, forName(answer, subject))),
+      ...answers.map((answer, i) => answerOf(this.#caches[i]!.cache.subscription, answer)),
     ];
     if (!asked.some((answer) => answer instanceof Promise)) return withCaches(asked as Answer[]);
     return waitFor(asked, options).then(withCaches);
@@ -195,7 +200,7 @@ export class Subscriptions implements AsyncDisposable {
 
   /** The state of every subscription, in the order of the options, logs first. */
   status(): SubscriptionStatus[] {
-    return [...this.#logs.map((log) => log.status()), ...this.#caches.map((cache) => cache.status())];
+    return [...this.#logs.map((log) => log.status()), ...this.#caches.map(({ cache }) => cache.status())];
   }
 
   /**
@@ -249,40 +254,53 @@ export class Subscriptions implements AsyncDisposable {
 
   /** What whoever follows the claims needs. */
   get claims(): FollowedClaims {
-    const logs = this.#logs.filter(({ subscription }) => (subscription.protocol ?? "nix") === "nix");
+    const of = (log: number, { operator, name: subscription }: LogSubscription | CacheSubscription) => ({
+      log,
+      operator,
+      subscription,
+    });
     return {
       path: this.#store.path,
-      logs: logs.map(({ id, subscription: { name, operator } }) => ({
-        log: id,
-        operator,
-        subscription: name,
-      })),
+      logs: [
+        ...this.#nixLogs.map(({ id, subscription }) => of(id, subscription)),
+        ...this.#caches.flatMap(({ cache, sightings }) =>
+          sightings.map(({ id }) => of(id, cache.subscription)),
+        ),
+      ],
       trimFeed: (seq) => this.#store.trimFeed(seq),
     };
   }
 
-  /** Store paths of a name, or of any version of it, that logs have claims on; up to a number, in no meaningful order. */
+  /** Store paths of a name, or of any version of it, that there are claims on; up to a number, in no meaningful order. */
   find(name: string, limit: number): string[] {
     const statements = this.#store.named(this.#storeDir, name, limit);
     return [...new Set(statements.map((statement) => statement.slice(2, statement.indexOf(";", 2))))];
   }
 
-  /** What the logs of protocol `nix` say, of every path that any of them has a claim on, as {@link ask} gives it. */
+  /**
+   * What the logs of protocol `nix` say, and what caches last said, of every path that there is a claim on: as {@link ask}
+   * gives it, but nobody is asked.
+   */
   async *recall(): AsyncGenerator<{
     readonly hashPart: string;
     readonly answers: readonly SubscriptionAnswer[];
   }> {
-    const logs = this.#logs.filter(({ subscription }) => (subscription.protocol ?? "nix") === "nix");
-    const ids = new Set(logs.map(({ id }) => id));
+    const logs = this.#nixLogs;
+    const ids = new Set(this.claims.logs.map(({ log }) => log));
     for (const page of this.#store.pages(RECALL_KEYS)) {
       const groups = Map.groupBy(
         page.filter(({ log }) => ids.has(log)),
         ({ statement }) => hashPartOf(pathIn(statement)),
       );
       for (const [hashPart, claims] of groups) {
-        const answers = logs.map((log) =>
-          answerOf(log.subscription, log.answer(claims.filter((claim) => claim.log === log.id))),
-        );
+        const answers = [
+          ...logs.map((log) =>
+            answerOf(log.subscription, log.answer(claims.filter((claim) => claim.log === log.id))),
+          ),
+          ...this.#caches.map(({ cache, sightings }) =>
+            answerOf(cache.subscription, recallSighting(sightings, claims)),
+          ),
+        ];
         yield { hashPart, answers };
       }
       await setImmediate();
@@ -291,7 +309,10 @@ export class Subscriptions implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new TrustixError("CLOSED", "the node is stopping"));
-    await Promise.all([this.#loops, ...this.#caches.map((cache) => cache.close())]);
+    await Promise.all([this.#loops, ...this.#caches.map(({ cache }) => cache.close())]);
+    await Promise.all(
+      this.#caches.flatMap(({ sightings }) => sightings.map((each) => each[Symbol.asyncDispose]())),
+    );
     await this.#store[Symbol.asyncDispose]();
     await disposeAll(this.#peers);
   }
@@ -302,6 +323,10 @@ export class Subscriptions implements AsyncDisposable {
 
   #logsFor(subject: Subject): readonly LogMirror[] {
     return this.#logs.filter(({ subscription }) => (subscription.protocol ?? "nix") === subject.protocol);
+  }
+
+  get #nixLogs(): readonly LogMirror[] {
+    return this.#logs.filter(({ subscription }) => (subscription.protocol ?? "nix") === "nix");
   }
 
   #log(name: string): LogMirror {
@@ -341,33 +366,6 @@ function answerOf(
   answer: Answer,
 ): SubscriptionAnswer {
   return { operator, subscription: name, answer };
-}
-
-function keyOf(subject: Subject): Uint8Array {
-  if (subject.protocol === "raw") return rawMapKey(subject.key);
-  if (!isHashPart(subject.hashPart)) {
-    throw new TrustixError("INVALID_ARGUMENT", "a hash part has 32 characters of nix32");
-  }
-  return mapKey("nix", encodeUtf8(subject.hashPart));
-}
-
-/** Whether a statement, which is well formed, is about the subject: that path, or that key. */
-function isAbout(statement: string, subject: Subject): boolean {
-  if (subject.protocol === "raw") return equalBytes(parseRawStatement(statement).key, subject.key);
-  const { hashPart, name } = subject;
-  const path = pathIn(statement);
-  return hashPartOf(path) === hashPart && (name === undefined || nameOf(path) === name);
-}
-
-/** The path that a well-formed statement of protocol `nix` is about. */
-function pathIn(statement: string): StorePath {
-  return statement.slice(2, statement.indexOf(";", 2)) as StorePath;
-}
-
-function forName(answer: Answer, subject: Subject): Answer {
-  if (answer.kind !== "claims" || answer.claims.every(({ statement }) => isAbout(statement, subject)))
-    return answer;
-  return { kind: "unreachable", reason: "gives a narinfo with another name" };
 }
 
 function checkUnique(names: readonly string[]): void {
