@@ -8,6 +8,7 @@ import { diffElf, withoutBuildIds } from "./elf.ts";
 import { gzipReader } from "./gzip-file.ts";
 import { tarReader } from "./tar-file.ts";
 import { diffText, textOf } from "./text-diff.ts";
+import { zipReader } from "./zip-file.ts";
 
 /** What a comparison may still take. It is used up by all files of two trees together, so that their number is no way round. */
 export interface Budget {
@@ -22,7 +23,7 @@ type ContentsJson = Extract<DifferenceJson, { readonly kind: "contents" }>;
 /** What there is to say of contents that differ, besides where. */
 export type ContentsFindings = Pick<ContentsJson, "causes" | "text" | "elf" | "inside">;
 
-const READERS: readonly ContainerReader[] = [gzipReader, tarReader, arReader];
+const READERS: readonly ContainerReader[] = [gzipReader, tarReader, arReader, zipReader];
 /** An archive in a compressed file in an archive is looked into, and no deeper. */
 const MAX_DEPTH = 3;
 const MAX_MEMBER_DIFFERENCES = 100;

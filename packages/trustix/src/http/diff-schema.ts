@@ -43,7 +43,7 @@ export const elfDifferenceSchema = z
     where: z.string(),
     /** Of the first difference, from where that begins. */
     offset: count,
-    /** Sections whose contents differ or that only one side has, at most 100, in file order. */
+    /** Sections whose contents differ or that only one side has, at most 100; those of `before` first. */
     changed: z.array(z.string()),
   })
   .meta({ id: "ElfDifference" });
@@ -167,5 +167,4 @@ export type ElfDifferenceJson = z.output<typeof elfDifferenceSchema>;
 export type DifferenceJson = z.output<typeof differenceSchema>;
 export type ContainerDiffJson = z.output<typeof containerDiffSchema>;
 export type PathDiffJson = z.output<typeof pathDiffSchema>;
-export type DiffQuery = z.output<typeof diffQuerySchema>;
 export type DiffEventJson = z.output<typeof diffEventSchema>;
