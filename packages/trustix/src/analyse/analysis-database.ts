@@ -45,7 +45,7 @@ export const STATUSES: readonly PathStatus[] = ["reproducible", "disputed", "sin
  *   claims are gone through again: keys up to it are done. `version` grows with every change. `epoch` is another one
  *   whenever rows of `path` went away, or all were thrown away.
  */
-export const SCHEMA = `
+const SCHEMA = `
   CREATE TABLE operator (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
   CREATE TABLE source (log INTEGER PRIMARY KEY, operator INTEGER NOT NULL, subscription TEXT NOT NULL) STRICT;
   CREATE TABLE absence (

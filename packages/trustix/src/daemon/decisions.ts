@@ -167,7 +167,7 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
     return this.#subscriptions.find(name, MAX_FOUND);
   }
 
-  /** What the logs say of every path that they have claims on. */
+  /** What logs say, and caches said when asked last, of every path that there is a claim on. */
   async *recall(): AsyncGenerator<RecalledPath> {
     yield* this.#subscriptions.recall();
   }

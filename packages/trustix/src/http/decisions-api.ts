@@ -13,7 +13,7 @@ export interface DecisionRequest {
   readonly proven?: string | undefined;
 }
 
-/** A path with what every subscribed log says of it: its `SubscriptionAnswer`s. */
+/** A path with what every subscription says of it: its `SubscriptionAnswer`s. */
 export interface RecalledPath {
   readonly hashPart: string;
   readonly answers: readonly unknown[];
@@ -30,7 +30,7 @@ export interface ApiDecisions {
   explainOn(request: DecisionRequest, signal: AbortSignal): Promise<unknown>;
   /** Store paths of a name, or of any version of it, that subscribed logs have claims on. */
   find(name: string): readonly string[];
-  /** What the logs say of every path that they have claims on. */
+  /** What logs say, and caches said when asked last, of every path that there is a claim on. */
   recall(): AsyncIterable<RecalledPath>;
   /**
    * The `.tlog-proof` of an entry of a subscribed log, the entry itself in `extra`.
