@@ -8,7 +8,7 @@ const resolve = { conditions };
 const ssr = { resolve: { conditions } };
 
 /** Tests of the pure packages. They run in a browser too, but for those of what is made for Node. */
-const PURE = "packages/{tlog,nix}/src/**/*.test.ts";
+const PURE = "packages/{tlog,nix,web}/src/**/*.test.ts";
 const NODE_ONLY = ["packages/nix/src/nar-fs/**", "packages/tlog/src/**/node-*.test.ts"];
 
 /** The browser to drive: `npm test` finds one and names it here. */

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { ensureDashboard } from "../scripts/dashboard.ts";
 import { run } from "../scripts/outside-tools/process.ts";
 import type { Cast, CastOptions } from "./lib/cast.ts";
 import { findNix } from "./lib/find-nix.ts";
@@ -42,6 +43,7 @@ async function perform(stage: Stage, signal: AbortSignal): Promise<number> {
   stack.defer(() => remove(directory));
   stack.defer(() => stage.note("\nStopping the nodes, and removing their folder."));
   try {
+    await ensureDashboard();
     const story = new Story(stage, await openCast(stage, { directory, stack, signal }, values.synthetic));
     for (const act of story.acts) {
       signal.throwIfAborted();

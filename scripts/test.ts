@@ -16,6 +16,10 @@ const ROOT = join(import.meta.dirname, "..");
 const STAGES: readonly Stage[] = [
   { name: "outside tools", run: toolsStage },
   { name: "types and build", run: commandStage("tsc", ["-b"]) },
+  {
+    name: "dashboard",
+    run: commandStage("npm", ["run", "--silent", "build", "--workspace", "@trustix/web"]),
+  },
   { name: "lint and format", run: commandStage("biome", ["check", "--error-on-warnings", "."]) },
   { name: "unused code", run: commandStage("knip", []) },
   ...["tlog", "nix", "trustix"].map((name) => ({

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 
 /** Where the dashboard is served. */
-export const BASE = "/ui/";
+const BASE = "/ui/";
 
 /** What the address says. */
 export interface Place {

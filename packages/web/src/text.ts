@@ -28,7 +28,7 @@ export function formatShare(share: number): string {
   const percent = share * 100;
   if (percent === 0 || percent === 100) return `${percent} %`;
   const distance = Math.min(percent, 100 - percent);
-  const digits = distance < 0.095 ? 2 : distance < 9.95 ? 1 : 0;
+  const digits = distance < 0.995 ? 2 : distance < 9.95 ? 1 : 0;
   // Not everything is not all: 99.999 % must not read 100 %.
   const rounded = percent > 99.99 ? 99.99 : percent < 0.01 ? 0.01 : percent;
   const sign = percent > 99.99 ? "> " : percent < 0.01 ? "< " : "";

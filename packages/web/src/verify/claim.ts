@@ -18,7 +18,7 @@ export interface ShownClaim {
 export const subscriptionId = (subscription: string): string => `subscription ${subscription}`;
 
 /** What the node says of a log that it listens to. */
-export async function namedLog(subscription: string, signal: AbortSignal): Promise<NamedLog> {
+async function namedLog(subscription: string, signal: AbortSignal): Promise<NamedLog> {
   const path = `/api/v1/subscriptions/${encodeURIComponent(subscription)}/checkpoints`;
   const { origin, vkey } = await askJson<CheckpointsJson>(path, { signal });
   return { id: subscriptionId(subscription), origin: String(origin), vkey: String(vkey) };

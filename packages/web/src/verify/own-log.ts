@@ -31,7 +31,7 @@ export interface ReadLog {
 const MAX_CHECKPOINT_BYTES = 1 << 20;
 
 /** Where a log of this node is published. */
-export const publishedAt = (name: string): string => `/log/${encodeURIComponent(name)}/`;
+const publishedAt = (name: string): string => `/log/${encodeURIComponent(name)}/`;
 
 /**
  * Reads the newest entries below an index, and verifies everything on the way.
