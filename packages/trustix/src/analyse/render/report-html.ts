@@ -45,7 +45,7 @@ function table(caption: string, columns: readonly Column[], rows: readonly (read
 `,
   );
   return html`<h2>${caption}</h2>
-<div class="scroll"><table aria-label="${caption}"><thead><tr>${head}</tr></thead><tbody>
+<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table><thead><tr>${head}</tr></thead><tbody>
 ${body}</tbody></table></div>
 `;
 }

@@ -11,7 +11,7 @@ const CHART_HEIGHT = 180;
 /** Room for the names of spans. */
 const AXIS_HEIGHT = 22;
 /** Width that the name of a span takes. */
-const LABEL_WIDTH = 84;
+const LABEL_WIDTH = 80;
 
 /** Counts in words: what those hear who do not see the picture. */
 function inWords(counts: StatusCountsJson): string {
@@ -49,7 +49,7 @@ export function columnsSvg(spans: readonly SpanCounts[]): Markup {
     });
     const label =
       index % every === 0
-        ? html`<text x="${coordinate(middle)}" y="${CHART_HEIGHT + 16}" text-anchor="middle">${counts.span ?? "never"}</text>`
+        ? html`<text x="${coordinate(Math.min(Math.max(middle, LABEL_WIDTH / 2), WIDTH - LABEL_WIDTH / 2))}" y="${CHART_HEIGHT + 16}" text-anchor="middle">${counts.span ?? "never"}</text>`
         : [];
     return [parts, label];
   });

@@ -28,7 +28,7 @@ interface ReportOptions extends ConfigOptions {
   readonly limit?: number;
   readonly csv?: boolean;
   readonly html?: string;
-  readonly failOn: readonly ReportFailure[];
+  readonly failOn?: readonly ReportFailure[];
 }
 
 /** Disputed paths in a table for people, and in files and for programs. */
@@ -116,9 +116,8 @@ export function define(command: Command, io: Io): void {
     .option("--html <file>", "write a page that needs nothing else, in place of the file that is there")
     .option(
       "--fail-on <statuses>",
-      "exit 4 when paths are disputed, 1 when they are single or unchecked: those of the three that are given, with commas between",
+      "some of disputed, single and unchecked, with commas between: exit 4 when a path is disputed, 1 when one is single or unchecked",
       parseFailures,
-      [],
     )
     .action(async (options: ReportOptions) => {
       const config = await loadCommandConfig(options, io);
@@ -155,6 +154,6 @@ export function define(command: Command, io: Io): void {
         );
       }
       if (report.behind > 0) io.err(`${report.behind} claims are not analysed yet; the counts will change.`);
-      io.setExitStatus(reportExitStatus(report.total, options.failOn));
+      io.setExitStatus(reportExitStatus(report.total, options.failOn ?? []));
     });
 }
