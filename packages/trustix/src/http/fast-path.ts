@@ -1,37 +1,13 @@
-// Answers plain requests for what is in memory straight on the socket, at about twice the rate of node:http. RFC 9112.
+// Answers plain requests for what is in memory straight on the socket, at about twice the rate of node:http.
 //
-// A stranger controls every byte. So nothing is interpreted but one complete, strictly formed GET or HEAD of HTTP/1.1
-// that came in one piece and alone, without anything that frames a body or changes the connection. At the first other
-// byte the connection goes to node:http, for good and with that byte; so both never differ on where a request ends.
-// The answers are those that node:http would have given, header by header.
-import { STATUS_CODES } from "node:http";
+// At the first chunk that is anything but one plain request (./plain-request.ts) for such a thing, the connection goes to
+// node:http, for good and with that chunk: so there is never a doubt about where a request ends. The answers are those
+// that node:http would have given, byte for byte (./fast-path.test.ts).
 import type { Socket } from "node:net";
-import {
-  type Answer,
-  answerTo,
-  type Found,
-  type Representation,
-  type RequestHead,
-} from "./representation.ts";
-import { MAX_TARGET_BYTES, parseTarget, type RequestRecord, type Route } from "./route.ts";
-
-/** Longest request that is looked at; those of Nix have about 150 bytes, those of browsers 700. */
-const MAX_REQUEST_BYTES = 4096;
-/** Bodies up to this size are joined with their headers, so that they are written as one. */
-const MAX_JOINED_BYTES = 4096;
-/** Headers that say something about the body or the connection: left to node:http. */
-const FRAMING = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "http2-settings",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+import { AnswerFormatter, type Message } from "./answer-bytes.ts";
+import { type PlainRequest, PlainRequestReader } from "./plain-request.ts";
+import { answerTo, type Found, type RequestHead } from "./representation.ts";
+import type { RequestRecord, Route } from "./route.ts";
 
 /** What the fast path needs. Times are in milliseconds. */
 export interface FastPathOptions {
@@ -48,113 +24,19 @@ export interface FastPathOptions {
   readonly idleTimeoutMs: number;
 }
 
-/** A request that was understood. */
-interface PlainRequest extends RequestHead {
-  readonly method: "GET" | "HEAD";
-  readonly target: string;
+/** A request that has a route. */
+interface RoutedRequest extends PlainRequest {
   readonly route: Route;
-  readonly rest: string;
   readonly startedMs: number;
 }
 
-/** The header section of a request, with its empty line; undefined when it is not plain. */
-function parseHeaders(text: string): RequestHead["headers"] | undefined {
-  if (!text.endsWith("\r\n\r\n")) return undefined;
-  const headers = new Map<string, string>();
-  for (const line of text.slice(0, -4).split("\r\n")) {
-    const match = /^([A-Za-z0-9-]{1,64}): ?([!-~](?:[ -~]*[!-~])?)$/.exec(line);
-    if (match === null) return undefined;
-    const [name, value] = [match[1]!.toLowerCase(), match[2]!];
-    if (headers.has(name)) return undefined;
-    if (FRAMING.has(name) && !(name === "connection" && value === "keep-alive")) return undefined;
-    headers.set(name, value);
-  }
-  return headers.has("host") ? Object.fromEntries(headers) : undefined;
-}
-
-/** Makes the bytes of answers. */
-class Formatter {
-  readonly #keepAlive: string;
-  #second = 0;
-  #date = "";
-  /** Whole answers to plain GETs (or their heads, before large bodies) as of this second. */
-  #answers = new WeakMap<Representation, Buffer>();
-
-  constructor(keepAliveTimeoutMs: number) {
-    const seconds = Math.floor(keepAliveTimeoutMs / 1000);
-    this.#keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n\r\n`;
-  }
-
-  /** Forgets what carries an older date. */
-  #turn(): void {
-    const now = Date.now();
-    const second = Math.floor(now / 1000);
-    if (second === this.#second) return;
-    this.#second = second;
-    this.#date = new Date(now).toUTCString();
-    this.#answers = new WeakMap();
-  }
-
-  head({ status, headers }: Answer): string {
-    this.#turn();
-    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
-    for (const name in headers) {
-      const value = String(headers[name]);
-      if (!/^[\t -~]*$/.test(value))
-        throw new TypeError(`header ${name} has a character that it must not have`);
-      head += `${name}: ${value}\r\n`;
-    }
-    return `${head}Date: ${this.#date}\r\n${this.#keepAlive}`;
-  }
-
-  /** The answer to a GET without conditions; `body` follows `first` when it is not part of it. */
-  whole(request: RequestHead, found: Representation): { readonly first: Buffer; readonly isJoined: boolean } {
-    this.#turn();
-    const isJoined = found.body.length <= MAX_JOINED_BYTES;
-    const known = this.#answers.get(found);
-    if (known !== undefined) return { first: known, isJoined };
-    const head = Buffer.from(this.head(answerTo(request, found)), "latin1");
-    const first = isJoined ? Buffer.concat([head, found.body]) : head;
-    this.#answers.set(found, first);
-    return { first, isJoined };
-  }
-}
-
 /** One connection while it is ours. */
-class Connection {
+interface Connection {
   readonly socket: Socket;
   readonly remote: string | undefined;
+  readonly reader: PlainRequestReader;
   /** When it is closed if nothing comes; infinite while an answer is made or on its way. */
   deadlineMs: number;
-  #headersText = "";
-  #headers: RequestHead["headers"] = {};
-
-  constructor(socket: Socket, deadlineMs: number) {
-    this.socket = socket;
-    this.remote = socket.remoteAddress;
-    this.deadlineMs = deadlineMs;
-  }
-
-  /** Method, target and headers of a request, if it is plain. A client's headers are the same each time as a rule. */
-  parse(
-    chunk: Buffer,
-  ): ({ readonly method: "GET" | "HEAD"; readonly target: string } & RequestHead) | undefined {
-    if (chunk.length > MAX_REQUEST_BYTES) return undefined;
-    const text = chunk.toString("latin1");
-    const method = text.startsWith("GET ") ? "GET" : text.startsWith("HEAD ") ? "HEAD" : undefined;
-    if (method === undefined) return undefined;
-    const lineEnd = text.indexOf("\r\n");
-    if (!text.startsWith(" HTTP/1.1", lineEnd - 9)) return undefined;
-    const headersText = text.slice(lineEnd + 2);
-    if (headersText !== this.#headersText) {
-      const headers = parseHeaders(headersText);
-      if (headers === undefined) return undefined;
-      this.#headersText = headersText;
-      this.#headers = headers;
-    }
-    const target = text.slice(method.length + 1, lineEnd - 9);
-    return target.length > MAX_TARGET_BYTES ? undefined : { method, target, headers: this.#headers };
-  }
 }
 
 const isUnconditional = ({ method, headers }: RequestHead): boolean =>
@@ -163,22 +45,27 @@ const isUnconditional = ({ method, headers }: RequestHead): boolean =>
 /** Serves connections until they send something that is not plain. */
 export class FastPath {
   readonly #options: FastPathOptions;
-  readonly #formatter: Formatter;
+  readonly #formatter: AnswerFormatter;
   readonly #connections = new Set<Connection>();
 
   constructor(options: FastPathOptions) {
     this.#options = options;
-    this.#formatter = new Formatter(options.keepAliveTimeoutMs);
+    this.#formatter = new AnswerFormatter(options.keepAliveTimeoutMs);
   }
 
   accept(socket: Socket): void {
-    const connection = new Connection(socket, performance.now() + this.#options.headersTimeoutMs);
+    const connection: Connection = {
+      socket,
+      remote: socket.remoteAddress,
+      reader: new PlainRequestReader(),
+      deadlineMs: performance.now() + this.#options.headersTimeoutMs,
+    };
     this.#connections.add(connection);
     const close = (): void => void socket.destroy();
     const end = (): void => void socket.end();
     const gone = (): void => void this.#connections.delete(connection);
     const data = (chunk: Buffer): void => {
-      const request = this.#understand(connection, chunk);
+      const request = this.#read(connection, chunk);
       if (request !== undefined && this.#serve(connection, request)) return;
       gone();
       socket.off("data", data).off("end", end).off("error", close).off("timeout", close).off("close", gone);
@@ -190,66 +77,61 @@ export class FastPath {
     socket.on("data", data).on("end", end).on("error", close).on("timeout", close).on("close", gone);
   }
 
-  #understand(connection: Connection, chunk: Buffer): PlainRequest | undefined {
-    const parsed = connection.parse(chunk);
-    // No query: nothing here has one, and nobody has looked at its characters.
-    if (parsed === undefined || parseTarget(parsed.target) !== parsed.target) return undefined;
-    const { method, target, headers } = parsed;
-    const route = this.#options.findRoute(target);
-    if (route === undefined) return undefined;
-    const rest = target.slice(route.path.length);
-    return { method, target, headers, route, rest, startedMs: performance.now() };
+  #read({ reader }: Connection, chunk: Buffer): RoutedRequest | undefined {
+    const request = reader.read(chunk);
+    const route = request === undefined ? undefined : this.#options.findRoute(request.target);
+    if (request === undefined || route === undefined) return undefined;
+    const { method, target, headers } = request;
+    return { method, target, headers, route, startedMs: performance.now() };
   }
 
   /** Whether the request is dealt with here. */
-  #serve(connection: Connection, request: PlainRequest): boolean {
+  #serve(connection: Connection, request: RoutedRequest): boolean {
+    const { route, target } = request;
+    let found: Found | Promise<Found> | undefined;
     try {
-      const found = request.route.find?.(request, request.rest);
-      if (found === undefined) return false;
-      if (found instanceof Promise) void this.#serveLater(connection, request, found);
-      else this.#answer(connection, request, found);
+      found = route.find?.(request, target.slice(route.path.length));
     } catch (error) {
-      this.#fail(connection, request, error);
+      found = this.#failure(request, error);
     }
+    if (found === undefined) return false;
+    if (found instanceof Promise) void this.#serveLater(connection, request, found);
+    else this.#answer(connection, request, found);
     return true;
   }
 
   /** The next request is not read before this one is answered. */
-  async #serveLater(connection: Connection, request: PlainRequest, finding: Promise<Found>): Promise<void> {
+  async #serveLater(connection: Connection, request: RoutedRequest, finding: Promise<Found>): Promise<void> {
     connection.deadlineMs = Number.POSITIVE_INFINITY;
     connection.socket.pause();
-    try {
-      this.#answer(connection, request, await finding);
-    } catch (error) {
-      this.#fail(connection, request, error);
-    }
+    const found = await finding.catch((error: unknown) => this.#failure(request, error));
+    this.#answer(connection, request, found);
     if (connection.deadlineMs !== Number.POSITIVE_INFINITY) connection.socket.resume();
   }
 
-  #fail(connection: Connection, request: PlainRequest, error: unknown): void {
-    this.#options.onError?.(error, request.target.slice(0, 200));
-    this.#answer(connection, request, { status: 500, text: "internal error" });
+  #failure({ target }: RoutedRequest, error: unknown): Found {
+    this.#options.onError?.(error, target.slice(0, 200));
+    return { status: 500, text: "internal error" };
   }
 
-  #answer(connection: Connection, request: PlainRequest, found: Found): void {
+  #format(request: RoutedRequest, found: Found): Message {
+    try {
+      return !("status" in found) && isUnconditional(request)
+        ? this.#formatter.formatWhole(request, found)
+        : this.#formatter.format(answerTo(request, found));
+    } catch (error) {
+      return this.#formatter.format(answerTo(request, this.#failure(request, error)));
+    }
+  }
+
+  #answer(connection: Connection, request: RoutedRequest, found: Found): void {
     const { socket } = connection;
-    let status = 200;
-    if (!("status" in found) && isUnconditional(request)) {
-      const { first, isJoined } = this.#formatter.whole(request, found);
-      if (isJoined) socket.write(first);
-      else {
-        socket.cork();
-        socket.write(first);
-        socket.write(found.body);
-        socket.uncork();
-      }
-    } else {
-      const answer = answerTo(request, found);
-      status = answer.status;
-      const head = this.#formatter.head(answer);
+    const { status, first, body } = this.#format(request, found);
+    if (body === undefined) socket.write(first);
+    else {
       socket.cork();
-      socket.write(head, "latin1");
-      if (answer.body !== undefined) socket.write(answer.body);
+      socket.write(first);
+      socket.write(body);
       socket.uncork();
     }
     // Small remains may wait in memory; further answers add to them until it is enough.
@@ -258,7 +140,7 @@ export class FastPath {
   }
 
   /** Reads no further request until the client has read the answer. */
-  #drain(connection: Connection, request: PlainRequest, status: number): void {
+  #drain(connection: Connection, request: RoutedRequest, status: number): void {
     const { socket } = connection;
     connection.deadlineMs = Number.POSITIVE_INFINITY;
     socket.pause();
@@ -271,7 +153,7 @@ export class FastPath {
     socket.on("close", done).on("drain", done);
   }
 
-  #finish(connection: Connection, request: PlainRequest, status: number): void {
+  #finish(connection: Connection, request: RoutedRequest, status: number): void {
     const nowMs = performance.now();
     connection.deadlineMs = nowMs + this.#options.keepAliveTimeoutMs;
     const { onRequest } = this.#options;
@@ -279,7 +161,7 @@ export class FastPath {
     const { route, method, target, startedMs } = request;
     const durationMs = nowMs - startedMs;
     const { remote } = connection;
-    onRequest({ route: route.path, method, target: target, status, durationMs, remote });
+    onRequest({ route: route.path, method, target, status, durationMs, remote });
   }
 
   /** Closes what was silent for too long; to be called now and then. */

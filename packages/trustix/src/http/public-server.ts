@@ -1,7 +1,8 @@
 // The public HTTP server: node:http with bounds on everything a stranger controls, and strict paths. What is in memory
 // is answered before node:http sees it (./fast-path.ts).
 import { type IncomingMessage, Server, type ServerResponse } from "node:http";
-import { isIPv6, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { ClientLimit } from "./client-limit.ts";
 import { FastPath } from "./fast-path.ts";
 import { type Notice, sendFound, sendStatus } from "./representation.ts";
 import { MAX_TARGET_BYTES, parseTarget, type RequestRecord, type Route, routeFinder } from "./route.ts";
@@ -103,30 +104,22 @@ function createHandler(
     }
     const failed = (error: unknown): void => {
       options.onError?.(error, target.slice(0, 200));
-      if (response.headersSent) response.destroy();
-      else sendStatus(request, response, 500, "internal error");
+      if (response.headersSent) {
+        response.destroy();
+        return;
+      }
+      // An attempt at other headers that failed has left its status text.
+      response.statusMessage = "";
+      sendStatus(request, response, 500, "internal error");
     };
     route.handle(request, response, path.slice(route.path.length)).catch(failed);
   };
 }
 
-/** What connections of one client have in common; undefined for this machine itself. */
-export function clientOf(address: string | undefined): string | undefined {
-  if (address === undefined || address === "::1") return undefined;
-  const v4 = address.startsWith("::ffff:") ? address.slice(7) : address;
-  if (!isIPv6(v4)) return v4.startsWith("127.") ? undefined : v4;
-  // Whoever has one IPv6 address has the other 2^64 of its network, too. Node gives the shortest spelling.
-  const [head = "", tail] = v4.split("%", 1)[0]!.split("::");
-  const groups = head.split(":");
-  const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(":").length;
-  return [...groups, ...Array.from({ length: missing }, () => "0")].slice(0, 4).join(":");
-}
-
 /** node:http behind the fast path. */
 class PublicServer extends Server {
   readonly #fastPath: FastPath;
-  readonly #maxPerClient: number;
-  readonly #clients = new Map<string, number>();
+  readonly #clients: ClientLimit;
 
   constructor(options: PublicServerOptions) {
     const headersTimeout = options.headersTimeoutMs ?? 10_000;
@@ -145,7 +138,7 @@ class PublicServer extends Server {
       inTurn(createHandler(options, findRoute)),
     );
     this.maxConnections = options.maxConnections;
-    this.#maxPerClient = options.maxConnectionsPerClient ?? Number.POSITIVE_INFINITY;
+    this.#clients = new ClientLimit(options.maxConnectionsPerClient ?? Number.POSITIVE_INFINITY);
     // No byte in either direction for this long: a client that stopped reading, or never asked.
     this.setTimeout(idleTimeoutMs);
     const [handOver] = this.listeners("connection") as ((socket: Socket) => void)[];
@@ -165,20 +158,12 @@ class PublicServer extends Server {
   }
 
   #accept(socket: Socket): void {
-    const client = clientOf(socket.remoteAddress);
-    if (client !== undefined) {
-      const count = this.#clients.get(client) ?? 0;
-      if (count >= this.#maxPerClient) {
-        socket.destroy();
-        return;
-      }
-      this.#clients.set(client, count + 1);
-      socket.once("close", () => {
-        const left = this.#clients.get(client)! - 1;
-        if (left === 0) this.#clients.delete(client);
-        else this.#clients.set(client, left);
-      });
+    const { remoteAddress } = socket;
+    if (!this.#clients.enter(remoteAddress)) {
+      socket.destroy();
+      return;
     }
+    socket.once("close", () => this.#clients.leave(remoteAddress));
     this.#fastPath.accept(socket);
   }
 
