@@ -1,6 +1,7 @@
 // The generated pages of docs/reference/, from this checkout's sources.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openApiDocument } from "../http/openapi.ts";
 import { renderConfigReference, renderErrorReference } from "./reference.ts";
 
 /** The repository. */
@@ -21,5 +22,6 @@ export async function referencePages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ["docs/reference/configuration.md", renderConfigReference()],
     ["docs/reference/errors.md", renderErrorReference(sources)],
+    ["docs/reference/openapi.json", `${JSON.stringify(openApiDocument(), null, 1)}\n`],
   ]);
 }
