@@ -55,12 +55,17 @@ export function chooseByBuilders<T extends Stated>(
   };
   const [one, other] = builders;
   const mine = outputsOf(one);
-  const theirs = other === undefined ? (mine.length > 1 ? mine : stated) : outputsOf(other);
-  for (const after of theirs) {
-    const before = mine.find((each) => each !== after);
-    // One builder alone is shown as what differs from the others.
-    if (before !== undefined)
-      return other === undefined && mine.length === 1 ? [after, before] : [before, after];
+  if (other === undefined) {
+    const [first, second] = mine as readonly [T, ...T[]];
+    if (second !== undefined) return [first, second];
+    const others = stated.find((each) => each !== first);
+    if (others !== undefined) return [others, first];
+  } else {
+    const theirs = outputsOf(other);
+    for (const before of mine) {
+      const after = theirs.find((each) => each !== before);
+      if (after !== undefined) return [before, after];
+    }
   }
   throw new TrustixError("NOT_FOUND", "there is nothing to compare: they state the same of this path");
 }

@@ -31,6 +31,22 @@ async function diff(before: NarTree, after: NarTree, options?: NarDiffOptions) {
   return await diffNars([archive(before)], [archive(after)], options);
 }
 
+const { tree: anyTree } = fc.letrec<{ tree: NarTree }>((tie) => ({
+  tree: fc.oneof(
+    { maxDepth: 3 },
+    fc.tuple(fc.string({ maxLength: 40 }), fc.boolean()).map(([text, executable]) => file(text, executable)),
+    fc.constantFrom("a", "b").map(link),
+    fc.dictionary(fc.constantFrom("a", "b", "c", "d"), tie("tree")).map(dir),
+  ),
+}));
+
+/** Bytes of a file as {@link flat} has it. */
+const bytesIn = (what: string): number =>
+  what
+    .slice(what.indexOf(" ") + 1)
+    .split(",")
+    .filter((each) => each !== "").length;
+
 describe("diffNars", () => {
   test("names all that can differ", async () => {
     const before = dir({
@@ -93,22 +109,11 @@ describe("diffNars", () => {
     }
   });
 
-  const { tree } = fc.letrec<{ tree: NarTree }>((tie) => ({
-    tree: fc.oneof(
-      { maxDepth: 3 },
-      fc
-        .tuple(fc.string({ maxLength: 40 }), fc.boolean())
-        .map(([text, executable]) => file(text, executable)),
-      fc.constantFrom("a", "b").map(link),
-      fc.dictionary(fc.constantFrom("a", "b", "c", "d"), tie("tree")).map(dir),
-    ),
-  }));
-
   test("finds nothing between equal archives, and the reverse in the other direction, however they are cut", async () => {
     await fc.assert(
       fc.asyncProperty(
-        tree,
-        tree,
+        anyTree,
+        anyTree,
         fc.integer({ min: 1, max: 64 }),
         fc.integer({ min: 1, max: 64 }),
         async (one, two, m, n) => {
@@ -126,6 +131,66 @@ describe("diffNars", () => {
       { numRuns: 200 },
     );
   });
+});
+
+/** Paths of a tree with what is there, but for what is below `without`. */
+function flat(tree: NarTree, without: ReadonlySet<string>, path = ""): Map<string, string> {
+  const found = new Map<string, string>();
+  if (without.has(path)) return found;
+  if (tree.type !== "directory") {
+    found.set(path, tree.type === "symlink" ? tree.target.toString() : `${tree.executable} ${tree.contents}`);
+    return found;
+  }
+  found.set(path, "directory");
+  for (const [name, entry] of tree.entries) {
+    for (const each of flat(entry, without, path === "" ? `${name}` : `${path}/${name}`)) found.set(...each);
+  }
+  return found;
+}
+
+test("what is listed is all that differs: the trees without it are the same", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyTree, anyTree, async (one, two) => {
+      const { differences } = await diff(one, two);
+      const listed = new Set(differences.map(({ path }) => path));
+      expect(flat(one, listed)).toEqual(flat(two, listed));
+      for (const difference of differences) {
+        const [before, after] = [flat(one, new Set()), flat(two, new Set())];
+        expect([before.has(difference.path), after.has(difference.path)]).toEqual([
+          difference.kind !== "added",
+          difference.kind !== "removed",
+        ]);
+        if (difference.kind !== "added" && difference.kind !== "removed") continue;
+        const side = difference.kind === "added" ? after : before;
+        const below = [...side].filter(
+          ([path, what]) =>
+            (path === difference.path || path.startsWith(`${difference.path}/`)) &&
+            /^(true|false) /.test(what),
+        );
+        const bytes = below.reduce((sum, [, what]) => sum + bytesIn(what), 0);
+        expect([difference.files, difference.bytes]).toEqual([below.length, bytes]);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("whatever the bytes are, what is thrown is about them", async () => {
+  const damaged = fc
+    .tuple(anyTree, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }))
+    .map(([tree, changes]) => {
+      const nar = Buffer.from(archive(tree));
+      for (const [at, value] of changes) nar[at % nar.length] = value;
+      return nar;
+    });
+  const any = fc.oneof(damaged, fc.uint8Array({ maxLength: 300 }));
+  await fc.assert(
+    fc.asyncProperty(any, any, async (a, b) => {
+      const outcome = await diffNars([a], [b]).catch((error: unknown) => error);
+      if (outcome instanceof Error) expect(outcome.name).toBe("NixError");
+    }),
+    { numRuns: 500 },
+  );
 });
 
 describe("causesOf", () => {

@@ -2,7 +2,7 @@
 // into a temporary directory. diffoscope takes files apart with many other programs, so it never runs in the daemon.
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants, createReadStream } from "node:fs";
-import { access, mkdir, mkdtemp, rm, stat } from "node:fs/promises";
+import { access, lutimes, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { baseNameOf } from "@trustix/nix";
@@ -17,6 +17,9 @@ import { Progress } from "./progress.ts";
 /** What diffoscope says may be this long. */
 const MAX_OUTPUT_BYTES = 8 << 20;
 const TIMEOUT_MS = 10 * 60_000;
+/** Seconds since 1970 that files in a store have. */
+const STORE_TIME = 1;
+const SLASH = Buffer.from("/");
 /** Its exit statuses: the same, different; anything else is trouble. */
 const SAME_OR_DIFFERENT = [0, 1];
 
@@ -85,17 +88,22 @@ async function restoreBoth(
     await mkdir(join(directory, side));
     await restorePath(createReadStream(nar), join(directory, side, baseNameOf(wanted.storePath)));
     await rm(nar);
+    await setTimes(join(directory, side));
+  }
+}
+
+/** As Nix does in the store: when the files were restored is no difference. */
+async function setTimes(path: string | Buffer): Promise<void> {
+  await lutimes(path, STORE_TIME, STORE_TIME);
+  for (const entry of await readdir(path, { withFileTypes: true, encoding: "buffer" })) {
+    const inner = Buffer.concat([Buffer.from(path), SLASH, entry.name]);
+    if (entry.isDirectory()) await setTimes(inner);
+    else await lutimes(inner, STORE_TIME, STORE_TIME);
   }
 }
 
 function run(program: string, directory: string, io: Io): Promise<string> {
-  const args = [
-    "--text",
-    "-",
-    "--text-color",
-    io.isTty ? "always" : "never",
-    "--exclude-directory-metadata=yes",
-  ];
+  const args = ["--text", "-", "--text-color", io.isTty ? "always" : "never"];
   const failed = (why: string): TrustixError =>
     new TrustixError("DIFFOSCOPE_FAILED", `diffoscope ${why}`, {
       hint: "Leave it out with --no-diffoscope.",

@@ -78,8 +78,8 @@ function summary({ before, after, differences, unlisted }: PathDiffJson, paint: 
   const counts = WORDS.map(
     ([kinds, words]) => [differences.filter(({ kind }) => kinds.includes(kind)).length, words] as const,
   )
-    .filter(([number]) => number > 0)
-    .map(([number, words]) => `${number} ${words}`);
+    .filter(([found]) => found > 0)
+    .map(([found, words]) => `${number(found)} ${words}`);
   const lines = [`${count(differences.length + unlisted, "difference")}: ${counts.join(", ")}`];
   const causes = new Set(differences.flatMap((each) => ("causes" in each ? each.causes : [])));
   const explained = differences.filter((each) => "causes" in each && each.causes.length > 0).length;
@@ -131,7 +131,7 @@ function describe(difference: DifferenceJson, paint: Paint, limits: Limits): str
       return line(
         "~",
         "yellow",
-        `same contents, compressed otherwise: ${difference.before} → ${count(difference.after, "byte")}`,
+        `same contents, compressed otherwise: ${number(difference.before)} → ${count(difference.after, "byte")}`,
       );
     case "contents":
       return [
@@ -145,7 +145,9 @@ function describe(difference: DifferenceJson, paint: Paint, limits: Limits): str
 
 function headline({ beforeBytes, afterBytes, firstDifference, causes, elf }: Contents, paint: Paint): string {
   const sizes =
-    beforeBytes === afterBytes ? count(afterBytes, "byte") : `${beforeBytes} → ${count(afterBytes, "byte")}`;
+    beforeBytes === afterBytes
+      ? count(afterBytes, "byte")
+      : `${number(beforeBytes)} → ${count(afterBytes, "byte")}`;
   const first =
     elf === null
       ? `first differs at ${offset(firstDifference)}`
@@ -233,6 +235,6 @@ function hexRows(excerpt: Contents["excerpt"], firstDifference: number, paint: P
 }
 
 const offset = (at: number): string => `0x${at.toString(16)}`;
-const count = (number: number, unit: string): string =>
-  `${number.toLocaleString("en")} ${unit}${number === 1 ? "" : "s"}`;
+const number = (value: number): string => value.toLocaleString("en");
+const count = (value: number, unit: string): string => `${number(value)} ${unit}${value === 1 ? "" : "s"}`;
 const indented = (lines: readonly string[]): string[] => lines.map((line) => `    ${line}`);

@@ -162,6 +162,7 @@ async function diffoscopeFor({ diffoscope, json }: DiffOptions, io: Io): Promise
 
 /** diffoscope shows what builders wrote: only its own colours get through to the terminal. */
 function safeReport(report: string, io: Io): string {
+  if (report.trim() === "") return "sees no difference";
   return report
     .trimEnd()
     .split("\n")
