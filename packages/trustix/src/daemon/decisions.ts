@@ -11,7 +11,7 @@ import { type CheckpointFacts, type Explanation, explain } from "../policy/expla
 import { openPolicy } from "../policy/open-policy.ts";
 import type { PathFacts, Policy, PolicyDecision } from "../policy/policy.ts";
 import { formatEvidence } from "../subscribe/evidence.ts";
-import type { ShownEntry } from "../subscribe/log-mirror.ts";
+import type { ShownEntry } from "../subscribe/log-entries.ts";
 import type { CacheSubscription, LogSubscription } from "../subscribe/options.ts";
 import { type FollowedClaims, type SubscriptionStatus, Subscriptions } from "../subscribe/subscriptions.ts";
 import { markQuarantined } from "../votes/quarantine.ts";

@@ -20,7 +20,7 @@ import {
 } from "@trustix/tlog";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { verifyEvidence } from "./evidence.ts";
-import type { LogStatus } from "./log-mirror.ts";
+import type { LogStatus } from "./log-status.ts";
 import { Subscriptions, type SubscriptionsOptions } from "./subscriptions.ts";
 import {
   sampleEntries,

@@ -3,38 +3,38 @@
 // A log is believed only as far as it proves itself. One that shows two histories, or that goes back for long, does not
 // count any more until its user says so; the notes that it signed are kept as evidence.
 
-import { createHash } from "node:crypto";
-import { join } from "node:path";
-import { DEFAULT_STORE_DIR, nixProtocol, type Protocol, type ProtocolEntry, rawProtocol } from "@trustix/nix";
+import type { Protocol } from "@trustix/nix";
 import {
-  createCosignatureVerifier,
-  createVerifier,
-  type EntryChunk,
   encodeBase64,
   equalBytes,
   formatNote,
-  isQuorumMet,
   MAX_NOTE_BYTES,
-  openCheckpoint,
-  proveConsistency,
-  proveInclusion,
   readEntries,
   subtreeHash,
   type TileSource,
   TlogError,
-  type VerifiedCheckpoint,
   VerifiedTiles,
   verifyGrowth,
 } from "@trustix/tlog";
 import { TrustixError } from "../errors.ts";
 import type { Peer } from "../fetch/peer.ts";
-import type { DurableFiles } from "../store/durable-files.ts";
 import type { Answer } from "../votes/vote.ts";
+import { type CheckpointOpener, checkpointOpener } from "./checkpoint-opener.ts";
 import { ClaimBatches } from "./claim-batches.ts";
 import type { StoredCheckpoint, StoredClaim } from "./claim-reader.ts";
 import type { ClaimStore } from "./claim-store.ts";
 import type { LogFault, LogState, NewClaim, StoredHead } from "./claim-writer.ts";
-import { type Evidence, formatEvidence, type ProvenEntry } from "./evidence.ts";
+import type { Evidence, ProvenEntry } from "./evidence.ts";
+import {
+  type EntriesSource,
+  newestEntries,
+  parseEntry,
+  protocolOf,
+  proveEntries,
+  type ShownEntries,
+} from "./log-entries.ts";
+import { LogEvidence, type LogEvidenceDeps } from "./log-evidence.ts";
+import type { LogHealth, LogStatus } from "./log-status.ts";
 import type { LogSubscription, MirrorLimits } from "./options.ts";
 import { rememberTiles } from "./tile-memory.ts";
 
@@ -42,77 +42,13 @@ import { rememberTiles } from "./tile-memory.ts";
 export type Sleep = (durationMs: number, signal: AbortSignal) => Promise<void>;
 
 /** What a mirror works with. */
-export interface MirrorDeps {
+export interface MirrorDeps extends LogEvidenceDeps {
   readonly store: ClaimStore;
   readonly peer: Peer;
-  /** Where evidence is written. */
-  readonly files: DurableFiles;
-  readonly evidenceDirectory: string;
   readonly limits: MirrorLimits;
-  /** Directory of the store paths that the logs speak of. */
-  readonly storeDir: string;
-  readonly now: () => number;
   readonly sleep: Sleep;
   /** From 0 up to 1. */
   readonly random: () => number;
-}
-
-/** How a log fares. */
-export type LogHealth =
-  /** It has not been looked at yet. */
-  | "starting"
-  /** There is more to read. */
-  | "reading"
-  | "ok"
-  /** It is up to date, but has had nothing new for long. */
-  | "stale"
-  /** The last look failed; it is tried again. What was read before counts. */
-  | "failing"
-  /** It has brought as much as it may; nothing more is read. */
-  | "full"
-  /** It has shown two histories, or gone back: it does not count until `clear`. */
-  | "quarantined";
-
-/** The state of a mirrored log, for people. */
-export interface LogStatus {
-  readonly kind: "log";
-  readonly subscription: string;
-  readonly operator: string;
-  readonly origin: string;
-  readonly address: string;
-  readonly health: LogHealth;
-  /** Entries of the newest accepted checkpoint. */
-  readonly size: number;
-  /** Its root hash, base64. */
-  readonly root: string;
-  /** Entries not read yet. */
-  readonly lag: number;
-  readonly claims: number;
-  readonly unreadableEntries: number;
-  readonly surplusClaims: number;
-  readonly statementBytes: number;
-  /** When the newest checkpoint was first seen; `undefined` before there is one. */
-  readonly lastNewAtMs: number | undefined;
-  /** When a checkpoint was last seen and found good, since the start. */
-  readonly lastGoodAtMs: number | undefined;
-  /** Since the last success. */
-  readonly lastError: { readonly atMs: number; readonly code: string; readonly message: string } | undefined;
-  readonly fault: LogFault | undefined;
-}
-
-/** An entry of a log, for people. */
-export interface ShownEntry {
-  readonly index: number;
-  /** Undefined when it is no claim of the log's protocol. */
-  readonly parsed: ProtocolEntry | undefined;
-}
-
-/** Entries of a log, for people. */
-export interface ShownEntries {
-  /** Entries of the checkpoint that they were checked against. */
-  readonly size: number;
-  /** Newest first. */
-  readonly entries: readonly ShownEntry[];
 }
 
 /** The mirror of one log. */
@@ -120,7 +56,8 @@ export class LogMirror {
   readonly subscription: LogSubscription;
   readonly #deps: MirrorDeps;
   readonly #protocol: Protocol;
-  readonly #openNote: (note: Uint8Array) => Promise<VerifiedCheckpoint>;
+  readonly #openNote: CheckpointOpener;
+  readonly #evidence: LogEvidence;
   #state: LogState;
   #lastGoodAtMs: number | undefined;
   #lastError: LogStatus["lastError"];
@@ -132,6 +69,7 @@ export class LogMirror {
     this.#state = state;
     this.#protocol = protocolOf(subscription, deps.storeDir);
     this.#openNote = checkpointOpener(subscription);
+    this.#evidence = new LogEvidence(subscription, deps);
   }
 
   /** Throws `INVALID_ARGUMENT` for a key or a witness policy that cannot be used. */
@@ -254,38 +192,15 @@ export class LogMirror {
       throw new TrustixError("NOT_FOUND", `${this.subscription.name} does not contradict itself there`);
     }
     const entries = await this.prove([first.index, second.index], signal);
-    const { protocol = "nix" } = this.subscription;
-    const { storeDir } = this.#deps;
-    return {
-      kind: "contradiction",
-      ...this.#ofLog(),
-      protocol,
-      ...(protocol === "nix" && storeDir !== DEFAULT_STORE_DIR ? { storeDir } : {}),
-      entries: entries as [ProvenEntry, ProvenEntry],
-    };
+    return this.#evidence.contradiction(entries as [ProvenEntry, ProvenEntry]);
   }
 
   /**
    * Entries with the proof that they are in the newest accepted checkpoint; fetches them. Rejects as the log's files do,
    * and with `NOT_FOUND` for an index behind that checkpoint.
    */
-  async prove(indices: readonly number[], signal?: AbortSignal): Promise<ProvenEntry[]> {
-    const { head } = this.#state;
-    const source = rememberTiles(this.#source());
-    const tiles = new VerifiedTiles({ checkpoint: head, source });
-    const reading = signal === undefined ? {} : { signal };
-    const proven: ProvenEntry[] = [];
-    for (const index of indices) {
-      const from = { checkpoint: head, source, from: index, concurrency: 1, ...reading };
-      const [first] = index < head.size ? await firstOf(readEntries(from)) : [];
-      if (first === undefined) {
-        const text = `${this.subscription.name} has no entry ${index} in its newest checkpoint`;
-        throw new TrustixError("NOT_FOUND", text);
-      }
-      const proof = await proveInclusion(index, head.size, tiles, reading);
-      proven.push({ entry: first, index, proof, checkpoint: head.note });
-    }
-    return proven;
+  prove(indices: readonly number[], signal?: AbortSignal): Promise<ProvenEntry[]> {
+    return proveEntries(this.#entries(signal), indices);
   }
 
   /** Checkpoints that were accepted, newest first, up to a number. */
@@ -297,22 +212,8 @@ export class LogMirror {
    * Entries of the newest accepted checkpoint, newest first; fetches them. Rejects as the log's files do.
    * @param before index behind the first; that of the checkpoint when it is less, or undefined
    */
-  async entries(before: number | undefined, limit: number, signal?: AbortSignal): Promise<ShownEntries> {
-    const { head } = this.#state;
-    const end = Math.min(before ?? head.size, head.size);
-    const from = Math.max(0, end - limit);
-    const entries: ShownEntry[] = [];
-    const reading = { checkpoint: head, source: this.#source(), from, concurrency: 1 };
-    if (from < end) {
-      for await (const chunk of readEntries(signal === undefined ? reading : { ...reading, signal })) {
-        for (const [i, entry] of chunk.entries.entries()) {
-          const index = chunk.startIndex + i;
-          if (index < end) entries.push({ index, parsed: parseEntry(this.#protocol, entry) });
-        }
-        if (entries.length >= end - from) break;
-      }
-    }
-    return { size: head.size, entries: entries.reverse() };
+  entries(before: number | undefined, limit: number, signal?: AbortSignal): Promise<ShownEntries> {
+    return newestEntries(this.#entries(signal), this.#protocol, before, limit);
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -380,7 +281,7 @@ export class LogMirror {
     }
   }
 
-  /** The claim in an entry; a log may hold anything. */
+  /** The claim in an entry, if it is one. */
   #parse(entry: Uint8Array, index: number): NewClaim | undefined {
     const parsed = parseEntry(this.#protocol, entry);
     if (parsed === undefined) return undefined;
@@ -406,12 +307,7 @@ export class LogMirror {
 
     const reason = `went back from ${head.size} entries to ${shown.size}`;
     const since = this.#state.rolledBackSinceMs ?? now();
-    const evidence = await this.#keep({
-      kind: "rollback",
-      ...this.#ofLog(),
-      older: shown.note,
-      newer: head.note,
-    });
+    const evidence = await this.#evidence.keepRollback(shown, head);
     if (now() - since >= limits.rollbackGraceMs) {
       const fault: LogFault = { kind: "rolled-back", reason, evidence, atMs: now() };
       this.#state = await store.saveFault(this.id, fault);
@@ -437,14 +333,7 @@ export class LogMirror {
         "the checkpoint gives the empty tree another root than the one it has",
       );
     }
-    const notes = { older: older.note, newer: newer.note };
-    const prefix = tiles && (await prefixOf(older.size, newer.size, tiles, signal));
-    const evidence = await this.#keep({
-      kind: "fork",
-      ...this.#ofLog(),
-      ...notes,
-      ...(prefix === undefined ? {} : { prefix }),
-    });
+    const evidence = await this.#evidence.keepFork(older, newer, tiles, signal);
     const reason =
       older.size === newer.size
         ? `signed two different trees of ${older.size} entries`
@@ -455,23 +344,8 @@ export class LogMirror {
     });
   }
 
-  /**
-   * Writes a file of evidence and returns its path. A log can fork once before it is cleared, but go back at every look:
-   * of that only the last file is kept.
-   */
-  async #keep(evidence: Evidence & { readonly kind: "fork" | "rollback" }): Promise<string> {
-    const { files, evidenceDirectory } = this.#deps;
-    const hash = createHash("sha256").update(`${evidence.origin}\n${evidence.key}\n`);
-    if (evidence.kind === "fork") hash.update(evidence.older).update(evidence.newer);
-    const id = hash.digest("hex").slice(0, 16);
-    const path = join(evidenceDirectory, `${evidence.kind}-${id}.json`);
-    await files.write([{ path, bytes: formatEvidence(evidence) }]);
-    return path;
-  }
-
-  #ofLog(): Pick<Evidence, "origin" | "key" | "found"> {
-    const { origin, key } = this.subscription;
-    return { origin, key, found: new Date(this.#deps.now()).toISOString() };
+  #entries(signal: AbortSignal | undefined): EntriesSource {
+    return { head: this.#state.head, source: this.#source(), signal };
   }
 
   #source(): TileSource {
@@ -508,73 +382,10 @@ export class LogMirror {
   }
 }
 
-function protocolOf(subscription: LogSubscription, storeDir: string): Protocol {
-  const { protocol = "nix" } = subscription;
-  switch (protocol) {
-    case "nix":
-      return nixProtocol(storeDir);
-    case "raw":
-      return rawProtocol;
-    default:
-      return protocol satisfies never;
-  }
-}
-
-/** What an entry says; undefined when it is none of the protocol. */
-function parseEntry(protocol: Protocol, entry: Uint8Array): ProtocolEntry | undefined {
-  try {
-    return protocol.parseEntry(entry);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Verifies the signature of the log, and of the witnesses if they are asked for. */
-function checkpointOpener(subscription: LogSubscription): (note: Uint8Array) => Promise<VerifiedCheckpoint> {
-  const { origin, key, witnesses: policy } = subscription;
-  const witnesses = new Map(
-    policy?.witnesses.map((witness) => [createCosignatureVerifier(witness.key), witness.name]),
-  );
-  const trust = { origin, logs: [createVerifier(key)], witnesses: [...witnesses.keys()] };
-  return async (note) => {
-    const opened = await openCheckpoint(note, trust);
-    const signed = new Set(opened.cosignatures.map((cosignature) => cosignature.key));
-    const cosigned = [...witnesses].filter(([witness]) => signed.has(witness.key)).map(([, name]) => name);
-    if (policy !== undefined && !isQuorumMet(policy, new Set(cosigned))) {
-      const message = `not enough witnesses have cosigned the checkpoint: ${cosigned.join(", ") || "none"}`;
-      throw new TlogError("POLICY_UNSATISFIED", message);
-    }
-    return opened;
-  };
-}
-
-/** How the newer tree begins, proven; `undefined` when the log does not give the hashes for it. */
-async function prefixOf(
-  size: number,
-  newerSize: number,
-  tiles: VerifiedTiles,
-  signal: AbortSignal | undefined,
-): Promise<{ root: Uint8Array; proof: readonly Uint8Array[] } | undefined> {
-  const reading = signal === undefined ? {} : { signal };
-  try {
-    const root = await subtreeHash(0, size, tiles, reading);
-    return { root, proof: await proveConsistency(size, newerSize, tiles, reading) };
-  } catch (error) {
-    if (error instanceof TlogError) return undefined;
-    throw error;
-  }
-}
-
 function describe(error: unknown, isTimeout: boolean): { code: string; message: string } {
   if (isTimeout)
     return { code: "PEER_UNREACHABLE", message: "reading took too long; it goes on from where it was" };
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof TlogError || error instanceof TrustixError ? error.code : "INTERNAL";
   return { code, message };
-}
-
-/** The entries of the first chunk; none when there is no chunk. */
-async function firstOf(chunks: AsyncIterable<EntryChunk>): Promise<readonly Uint8Array[]> {
-  for await (const { entries } of chunks) return entries;
-  return [];
 }

@@ -13,7 +13,9 @@ import type { Answer, SubscriptionAnswer } from "../votes/vote.ts";
 import type { StoredCheckpoint, StoredClaim } from "./claim-reader.ts";
 import { ClaimStore } from "./claim-store.ts";
 import type { Evidence, ProvenEntry } from "./evidence.ts";
-import { LogMirror, type LogStatus, type ShownEntries, type Sleep } from "./log-mirror.ts";
+import type { ShownEntries } from "./log-entries.ts";
+import { LogMirror, type Sleep } from "./log-mirror.ts";
+import type { LogStatus } from "./log-status.ts";
 import {
   type CacheLimits,
   type CacheSubscription,
