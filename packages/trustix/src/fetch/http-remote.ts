@@ -57,7 +57,7 @@ export class HttpRemote implements Remote {
     if (!this.root.pathname.endsWith("/")) this.root.pathname += "/";
     this.#options = options;
     this.#foreign = options.foreign ?? [];
-    const agent = { keepAlive: true, maxSockets: options.maxConnections ?? 64, maxFreeSockets: 16 };
+    const agent = { keepAlive: true, maxSockets: options.maxConnections ?? 64, maxFreeSockets: 32 };
     this.#agents = { http: new HttpAgent(agent), https: new HttpsAgent(agent) };
   }
 

@@ -103,5 +103,7 @@ export function readPaced(
       .once("close", () => {
         if (!body.readableEnded) fail(unreachable(url, "the answer was cut off"));
       });
+    // Broken before anybody listened: no event will say so again.
+    if (body.destroyed) fail(body.errored ?? unreachable(url, "the answer was cut off"));
   });
 }

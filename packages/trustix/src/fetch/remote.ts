@@ -58,20 +58,30 @@ export function describe(url: URL): string {
  * Reads a whole small body.
  * @throws TrustixError `PEER_UNREACHABLE` when it is cut off, `PEER_MISBEHAVED` when it has more than `maxBytes`
  */
-export async function readBody(url: URL, body: Readable, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > maxBytes) break;
-      chunks.push(chunk);
-    }
-  } catch (cause) {
-    throw unreachable(url, `the answer was cut off (${reasonOf(cause)})`, cause);
-  }
-  if (size > maxBytes) throw misbehaved(url, `the answer has more than ${maxBytes} bytes`);
-  return Buffer.concat(chunks, size);
+export function readBody(url: URL, body: Readable, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const cutOff = (cause?: unknown): void => {
+      const reason = cause === undefined ? "" : ` (${reasonOf(cause)})`;
+      reject(unreachable(url, `the answer was cut off${reason}`, cause));
+    };
+    body
+      .on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        chunks.push(chunk);
+        if (size <= maxBytes) return;
+        reject(misbehaved(url, `the answer has more than ${maxBytes} bytes`));
+        body.destroy();
+      })
+      .once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)))
+      .on("error", cutOff)
+      .once("close", () => {
+        if (!body.readableEnded) cutOff();
+      });
+    // Broken before anybody listened: no event will say so again.
+    if (body.destroyed) cutOff(body.errored ?? undefined);
+  });
 }
 
 /** The shortest name of what went wrong: a system's error code where there is one. */

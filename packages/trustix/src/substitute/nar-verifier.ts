@@ -61,8 +61,8 @@ export function expectNar(expected: ExpectedNar, digest: Uint8Array, size: numbe
   }
 }
 
-/** What a decompressor yields at a time. */
-const MAX_PIECE_BYTES = 64 * 1024;
+/** What a decompressor yields at a time; each time is a job for the thread pool, which costs more than filling 64 KiB. */
+const MAX_PIECE_BYTES = 256 * 1024;
 
 class PlainVerifier implements NarVerifier {
   readonly #expected: ExpectedNar;
@@ -230,7 +230,7 @@ function asMismatch(error: Error): TrustixError {
       );
 }
 
-/** Each piece is a job for the thread pool: small NARs come in one, others in few. */
+/** Small NARs come in one piece. */
 function piecesFor({ narSize }: ExpectedNar): { readonly chunkSize: number } {
   return { chunkSize: Math.min(Math.max(narSize + 1, 1024), MAX_PIECE_BYTES) };
 }
