@@ -1,11 +1,14 @@
 // Bundles the command line into dist/bundle/: one chunk for each command, so that a light one loads little, and beside them
-// the threads, which are found by their file names.
-import { rm } from "node:fs/promises";
+// the threads, which are found by their file names. The dashboard comes along when it is built.
+import { existsSync } from "node:fs";
+import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
 
 const PACKAGE = join(import.meta.dirname, "..");
 const OUT = join(PACKAGE, "dist/bundle");
+const DASHBOARD = join(PACKAGE, "../web/dist");
+const UI = join(PACKAGE, "dist/ui");
 
 await rm(OUT, { recursive: true, force: true });
 await build({
@@ -31,3 +34,6 @@ await build({
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
 });
+
+await rm(UI, { recursive: true, force: true });
+if (existsSync(DASHBOARD)) await cp(DASHBOARD, UI, { recursive: true });

@@ -1,6 +1,9 @@
 // The daemon's metrics, in Prometheus' text format.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { ApiInsight } from "../http/insight.ts";
+import type { LiveStream } from "../http/live.ts";
 import type { RequestRecord } from "../http/public-server.ts";
+import { addInsightMetrics } from "./insight-metrics.ts";
 import type { LogStatus, NodeStatus } from "./status.ts";
 
 /** What may become of a build; `known` is claimed with a statement that the log had already, `rejected` a spool file. */
@@ -59,6 +62,11 @@ export class Metrics {
     addSubscriptionMetrics(this.#registry, status);
     addQuarantineMetric(this.#registry, status);
     addSubstituterMetrics(this.#registry, status);
+  }
+
+  /** Adds what is known of paths and builders. */
+  observe(insight: ApiInsight, live: LiveStream): void {
+    addInsightMetrics(this.#registry, insight, live);
   }
 
   countRequest({ route, status, durationMs }: RequestRecord): void {

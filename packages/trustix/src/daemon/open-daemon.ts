@@ -26,6 +26,7 @@ import { logFileCache, logRoute } from "../http/log-files.ts";
 import type { NodeDescription } from "../http/node-description.ts";
 import { createPublicServer, type Route } from "../http/public-server.ts";
 import { RateLimiter } from "../http/rate-limit.ts";
+import type { ReloadJson } from "../http/reload-schema.ts";
 import { TokenFile } from "../http/tokens.ts";
 import { PublishedLog } from "../log/published-log.ts";
 import { LocalNix } from "../nix/local-nix.ts";
@@ -44,6 +45,7 @@ import { Metrics } from "./metrics.ts";
 import { descriptionRoute, nodeRoutes } from "./node-routes.ts";
 import { fetchPublicCheckpoint } from "./public-checkpoint.ts";
 import { openPublicPages } from "./public-pages.ts";
+import { Reloader } from "./reload.ts";
 import type { NodeStatus } from "./status.ts";
 import { openUserRoles, type UserRoles } from "./user-roles.ts";
 
@@ -58,6 +60,8 @@ export interface DaemonDependencies {
 /** A running daemon. Disposing stops it gracefully: requests finish, acknowledged claims are published. */
 export interface Daemon extends AsyncDisposable {
   readonly status: () => NodeStatus;
+  /** Reads the configuration file again. @throws TrustixError as `Reloader.reload` */
+  readonly reload: () => Promise<ReloadJson>;
 }
 
 /** Memory for tiles and bundles that are served. */
@@ -84,6 +88,7 @@ class Composition {
   readonly #logs: RunningLog[] = [];
   readonly #metrics: Metrics | undefined;
   #user: UserRoles | undefined;
+  #reloader: Reloader | undefined;
   #insight: Insight | undefined;
   #live: LiveStream | undefined;
   #listener: Listener | undefined;
@@ -102,13 +107,18 @@ class Composition {
     listen: (this.#listener?.addresses ?? []).map(formatAddress),
     logs: this.#logs.map(({ api }) => api.status()),
     policy: {
-      mode: this.#config.policy.mode,
+      mode: this.#user?.decisions.policy.mode ?? this.#config.policy.mode,
       operators: this.#config.operator.map(({ name }) => name),
       quarantined: this.#user?.decisions.quarantine.list().map(({ operator }) => operator) ?? [],
     },
     subscriptions: this.#user?.decisions.status() ?? [],
     substituter: this.#user?.substituter?.stats(),
   });
+
+  readonly reload = async (): Promise<ReloadJson> => {
+    if (this.#reloader !== undefined) return await this.#reloader.reload();
+    throw new TrustixError("CLOSED", "the daemon is starting");
+  };
 
   /** Starts everything; what was started is on the stack, in the order in which it must end last to first. */
   async start(): Promise<void> {
@@ -121,6 +131,8 @@ class Composition {
     for (const config of logConfigs) this.#logs.push(await this.#openLog(config, nix));
     this.#user = await openUserRoles(this.#config, this.#dependencies.logger, sleep);
     if (this.#user !== undefined) this.#stack.use(this.#user);
+    const { logger } = this.#dependencies;
+    this.#reloader = new Reloader({ config: this.#config, decisions: this.#user?.decisions, logger });
     this.#openInsight();
     await this.#openPublicListener(nix);
     await this.#openAdminListeners();
@@ -145,6 +157,7 @@ class Composition {
     };
     this.#insight = this.#stack.use(new Insight(data, this.#dependencies.logger));
     this.#live = this.#stack.use(new LiveStream(this.#insight, this.#stop.signal));
+    this.#metrics?.observe(this.#insight, this.#live);
   }
 
   #createNix({ nixStore, storeDir }: Config["nix"]): LocalNix {
@@ -254,6 +267,7 @@ class Composition {
     return {
       logs: new Map(this.#logs.map(({ config, api }) => [config.name, api])),
       status: this.status,
+      reload: this.reload,
       metrics: metrics.enabled
         ? async () => (await this.#metrics?.render()) ?? { type: "text/plain", text: "" }
         : undefined,
@@ -405,5 +419,6 @@ export async function openDaemon(config: Config, dependencies: DaemonDependencie
     throw new TrustixError("STORAGE_FAILED", `the daemon cannot start: ${message}`, { cause });
   }
   const running = stack.move();
-  return { status: composition.status, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  const { status, reload } = composition;
+  return { status, reload, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
