@@ -4,6 +4,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { PathDiffJson } from "trustix/src/http/diff-schema.ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Builder } from "../demo/lib/builder.ts";
 import { all, BUILDERS, type BuilderName } from "../demo/lib/cast.ts";
@@ -156,6 +157,15 @@ describe.each(versions)("a user with Nix %s", (version) => {
     expect(statements.map(({ operators }) => operators)).toEqual([["alice", "bob", "dan"], ["chuck"]]);
     const [chuck] = votes.filter(({ operator }) => operator === "chuck");
     expect(chuck?.sources).toMatchObject([{ subscription: "chuck", evidence: "logged" }]);
+  });
+
+  it("shows what differs, with both binaries from the caches of those who built them", async () => {
+    const { diff } = (await runJson(
+      ...["diff", pathOf("differs-1.0"), "--no-diffoscope", "--config", join(root, "user-node/trustix.toml")],
+    )) as { diff: PathDiffJson };
+    expect([diff.before.operators, diff.after.operators]).toEqual([["alice", "bob", "dan"], ["chuck"]]);
+    const lines = ["-differs-1.0 is good", "+differs-1.0 is bad"];
+    expect(diff.differences).toMatchObject([{ path: "", kind: "contents", text: { hunks: [{ lines }] } }]);
   });
 
   it("installs nothing that only two of four have built", async () => {

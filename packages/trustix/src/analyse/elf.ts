@@ -25,7 +25,7 @@ const MAX_CHANGED = 100;
 const NOBITS = 8;
 
 /** The layout of an ELF file, or undefined for any other, broken ones among them. */
-export function parseElf(bytes: Uint8Array): ElfLayout | undefined {
+function parseElf(bytes: Uint8Array): ElfLayout | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 52 || view.getUint32(0) !== MAGIC) return undefined;
   const [bits, order] = [bytes[4], bytes[5]];

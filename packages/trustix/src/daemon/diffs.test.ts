@@ -2,10 +2,25 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { encodeNar, encodeNix32, formatNixStatement, type NarTree, parseStorePath } from "@trustix/nix";
+import {
+  encodeNar,
+  encodeNix32,
+  formatNixStatement,
+  formatPublicKey,
+  type NarTree,
+  parseStorePath,
+} from "@trustix/nix";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createLogKey } from "../cli/keys.ts";
 import { parseConfig } from "../config/load.ts";
-import { COMPRESS, type Sample, type Server, serve, serveCache } from "../substitute/caches.test.util.ts";
+import {
+  COMPRESS,
+  nodeKey,
+  type Sample,
+  type Server,
+  serve,
+  serveCache,
+} from "../substitute/caches.test.util.ts";
 import { Diffs, type Explains } from "./diffs.ts";
 import { temporary } from "./nodes.test.util.ts";
 
@@ -165,6 +180,38 @@ describe("Diffs", () => {
       expect(from.map(({ requests }) => requests.length)).toEqual(asked);
     },
   );
+
+  test("finds the caches that builders have beside their logs, and signed caches that it listens to", async () => {
+    const good = servers["good xz"]!;
+    await using builder = await serve((request, response) => {
+      const path = request.url?.replace(/^\/prefix\/cache\//, "");
+      if (path === request.url) response.writeHead(404).end();
+      else
+        fetch(good.url + path).then(async (answer) =>
+          response.writeHead(answer.status).end(await answer.bytes()),
+        );
+    });
+    const { vkey } = await createLogKey("builder.test/nix");
+    await using setup = await setUp(
+      [],
+      both,
+      `[[operator]]
+name = "bob"
+[[subscription]]
+name = "bob"
+operator = "bob"
+url = "${builder.url}prefix/log/nix/"
+vkey = "${vkey}"
+[[subscription]]
+name = "signed"
+operator = "bob"
+url = "${servers["bad gzip"]!.url}"
+public-keys = ["${formatPublicKey(nodeKey)}"]
+`,
+    );
+    expect((await setup.diffs.diff({ hashPart: HASH_PART }, never)).differences).toHaveLength(3);
+    expect(builder.requests).toContain(`/prefix/cache/${HASH_PART}.narinfo`);
+  });
 
   test("passes over caches that send something else", async () => {
     const bomb = gzipSync(Buffer.alloc(good.nar.length + (64 << 20)));
