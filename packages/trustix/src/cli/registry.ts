@@ -121,6 +121,7 @@ export const COMMANDS: readonly CommandRow[] = [
     "check evidence or proofs, offline",
     () => import("./commands/evidence-verify.ts"),
   ),
+  row("reload", true, "let the daemon read its configuration again", () => import("./commands/reload.ts")),
   row("status", true, "show what the daemon does", () => import("./commands/status.ts")),
   row("version", false, "show versions", () => import("./commands/version.ts")),
 ];

@@ -88,16 +88,22 @@ async function subscriptionsOf(config: Config): Promise<{
 
 /** Decides about paths. Disposing ends the subscriptions. */
 export class Decisions implements ApiDecisions, AsyncDisposable {
-  readonly policy: Policy;
   readonly quarantine: Quarantine;
+  /** Shared with the quarantine, which must ask the one that is in force. */
+  readonly #held: { policy: Policy };
   readonly #subscriptions: Subscriptions;
   readonly #askBudgetMs: number;
   readonly #storeDir: string;
   readonly #evidenceDirectory: string;
   readonly #tallies = new Map<string, Tally>();
 
-  private constructor(policy: Policy, quarantine: Quarantine, subscriptions: Subscriptions, config: Config) {
-    this.policy = policy;
+  private constructor(
+    held: { policy: Policy },
+    quarantine: Quarantine,
+    subscriptions: Subscriptions,
+    config: Config,
+  ) {
+    this.#held = held;
     this.quarantine = quarantine;
     this.#subscriptions = subscriptions;
     this.#askBudgetMs = config.subscribe.askBudget;
@@ -111,7 +117,10 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
    * @throws TrustixError `CONFIG_INVALID`, `POLICY_SCRIPT_INVALID`, and what `Quarantine.open` and `Subscriptions.open` throw
    */
   static async open(config: Config, logger: Logger): Promise<Decisions> {
-    const policy = await openPolicy(config);
+    const held = { policy: await openPolicy(config) };
+    const policy: Pick<Policy, "rulesBlockedBy"> = {
+      rulesBlockedBy: (silenced) => held.policy.rulesBlockedBy(silenced),
+    };
     const quarantine = await Quarantine.open({ config, policy, logger, now: Date.now });
     const { pollInterval, silence, maxLogSize, cacheTimeout } = config.subscribe;
     const subscriptions = await Subscriptions.open({
@@ -125,7 +134,17 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
       },
       cacheLimits: { timeoutMs: cacheTimeout },
     });
-    return new Decisions(policy, quarantine, subscriptions, config);
+    return new Decisions(held, quarantine, subscriptions, config);
+  }
+
+  /** The policy in force: another object once it was replaced. */
+  get policy(): Policy {
+    return this.#held.policy;
+  }
+
+  /** Decides by this policy from now on. Its operators must be those of the one before. */
+  usePolicy(policy: Policy): void {
+    this.#held.policy = policy;
   }
 
   /**

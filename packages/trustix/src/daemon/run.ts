@@ -1,4 +1,4 @@
-// The daemon's life: start, tell systemd, wait for the signal, stop.
+// The daemon's life: start, tell systemd, wait for the signal, stop. SIGHUP makes it read its configuration again.
 import { setFlagsFromString } from "node:v8";
 import type { Config } from "../config/load.ts";
 import { createLogger } from "./logger.ts";
@@ -38,6 +38,10 @@ export async function runDaemon(config: Config, { env, signal, isTty }: DaemonPr
   });
   using systemd = new SystemdNotifier(env, (err) => logger.warn({ err }, "systemd cannot be notified"));
   const daemon = await openDaemon(config, { logger, env, inherited: inheritedSockets(env, process.pid) });
+  const onHangup = (): void => {
+    daemon.reload().catch((err: unknown) => logger.error({ err }, "the configuration stays as it was"));
+  };
+  process.on("SIGHUP", onHangup);
   try {
     await systemd.ready();
     logger.info({ pid: process.pid, config: config.file }, "trustix is ready");
@@ -46,6 +50,7 @@ export async function runDaemon(config: Config, { env, signal, isTty }: DaemonPr
     logger.info({}, "trustix is stopping");
     await systemd.stopping();
   } finally {
+    process.off("SIGHUP", onHangup);
     await daemon[Symbol.asyncDispose]();
   }
   logger.info({}, "trustix has stopped");

@@ -20,8 +20,11 @@ function decider(isLate = false) {
   const silence = (): void => {
     list = [{ operator: "alice", by: "hand", reason: "test", sinceMs: 0 }];
   };
-  const quarantine = { list: () => list };
-  return { asked, clock, silence, decide: decideFor({ decide, quarantine }, () => clock.nowMs) };
+  const decisions = { decide, quarantine: { list: () => list }, policy: {} };
+  const replacePolicy = (): void => {
+    decisions.policy = {};
+  };
+  return { asked, clock, silence, replacePolicy, decide: decideFor(decisions, () => clock.nowMs) };
 }
 
 test.each([false, true])(
@@ -51,6 +54,22 @@ test.each([false, true])(
     expect(asked).toEqual([1, 2, 1, 2].map(hashPart));
     await decide(hashPart(2), { signal });
     expect(asked).toHaveLength(4);
+  },
+);
+
+test.each([false, true])(
+  "once the policy is replaced, no decision from before is taken (late: %s)",
+  async (isLate) => {
+    const { asked, replacePolicy, decide } = decider(isLate);
+    await decide(hashPart(1), { signal });
+    const underWay = decide(hashPart(2), { signal });
+    replacePolicy();
+    await underWay;
+    await decide(hashPart(1), { signal });
+    await decide(hashPart(2), { signal });
+    await decide(hashPart(2), { signal });
+    // One that was made at once, by the policy before, is in memory no more either.
+    expect(asked).toEqual([1, 2, 1, 2].map(hashPart));
   },
 );
 

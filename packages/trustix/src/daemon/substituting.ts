@@ -35,22 +35,24 @@ const MAX_XZ_WORKERS = 8;
 const PRESENT_MS = 1000;
 const MAX_PRESENT = 10_000;
 
-/** What decides, and who does not count then. */
+/** What decides, by which policy, and who does not count then. */
 export interface Decider extends Pick<Decisions, "decide"> {
+  readonly policy: object;
   readonly quarantine: Pick<Quarantined, "list">;
 }
 
-/** The decision on a path as the substituter takes it: anew once anybody else is in quarantine. */
+/** The decision on a path as the substituter takes it: anew once anybody else is in quarantine, or the policy is another one. */
 export function decideFor(decisions: Decider, now: () => number): Decide {
   const present = new Map<string, { readonly decision: SubstituteDecision; readonly untilMs: number }>();
-  let silenced = decisions.quarantine.list();
+  let [policy, silenced] = [decisions.policy, decisions.quarantine.list()];
   const remember = (
     hashPart: string,
     decided: PolicyDecision,
+    underPolicy: object,
     underSilenced: typeof silenced,
   ): SubstituteDecision => {
     const decision = toSubstitute(decided);
-    if (underSilenced !== decisions.quarantine.list()) return decision;
+    if (underPolicy !== decisions.policy || underSilenced !== decisions.quarantine.list()) return decision;
     // Anew at the end: the map's first is the oldest.
     present.delete(hashPart);
     present.set(hashPart, { decision, untilMs: now() + PRESENT_MS });
@@ -58,17 +60,17 @@ export function decideFor(decisions: Decider, now: () => number): Decide {
     return decision;
   };
   return (hashPart, { signal }) => {
-    const current = decisions.quarantine.list();
-    if (silenced !== current) {
+    const [by, without] = [decisions.policy, decisions.quarantine.list()];
+    if (policy !== by || silenced !== without) {
       present.clear();
-      silenced = current;
+      [policy, silenced] = [by, without];
     }
     const last = present.get(hashPart);
     if (last !== undefined && now() < last.untilMs) return last.decision;
     const decided = decisions.decide({ hashPart }, signal);
     return decided instanceof Promise
-      ? decided.then((late) => remember(hashPart, late, current))
-      : remember(hashPart, decided, current);
+      ? decided.then((late) => remember(hashPart, late, by, without))
+      : remember(hashPart, decided, by, without);
   };
 }
 

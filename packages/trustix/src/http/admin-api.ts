@@ -14,6 +14,7 @@ import type { LiveStream } from "./live.ts";
 import { type ApiLog, logHandlers } from "./logs-api.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { RateLimiter } from "./rate-limit.ts";
+import type { ReloadJson } from "./reload-schema.ts";
 import { serveOperations } from "./serve-operations.ts";
 import type { Slots } from "./slots.ts";
 
@@ -25,6 +26,8 @@ export interface ApiParts {
   readonly insight?: ApiInsight | undefined;
   readonly live?: LiveStream | undefined;
   readonly diffs?: ApiDiffs | undefined;
+  /** Reads the configuration file again. */
+  readonly reload?: (() => Promise<ReloadJson>) | undefined;
   /** Facts for `GET /api/v1/status`, besides those of the logs. */
   readonly status: () => object;
   /** Prometheus text, when metrics are on. */
@@ -88,6 +91,10 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
       ...insightHandlers({ insight, live, diffs, isOpen }),
       getStatus: async () =>
         statusFor(audience, { ...options.status(), logs: [...logs.values()].map((log) => log.status()) }),
+      reloadConfig: async () => {
+        if (options.reload !== undefined) return options.reload();
+        throw new TrustixError("NOT_FOUND", "the configuration is of no file");
+      },
       getDocument: async () => document,
       getMetrics: async () => {
         if (options.metrics !== undefined) return options.metrics();

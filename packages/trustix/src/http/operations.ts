@@ -37,6 +37,7 @@ import {
 } from "./insight-schema.ts";
 
 import { quarantineRequestSchema, quarantineSchema } from "./quarantine-schema.ts";
+import { reloadSchema } from "./reload-schema.ts";
 
 /** What an operation answers when all is well. */
 export type OperationAnswer =
@@ -339,6 +340,15 @@ export const OPERATIONS = {
     params: { log: name },
     body: backfillRequestSchema,
     answer: lines(backfillLineSchema),
+    isPublic: false,
+  },
+  reloadConfig: {
+    method: "POST",
+    path: "/api/v1/reload",
+    tag: "node",
+    summary: "Reads the configuration file again: the policy is replaced, all else that changed is named",
+    body: z.strictObject({}),
+    answer: json(reloadSchema),
     isPublic: false,
   },
   getStatus: {
