@@ -157,6 +157,7 @@ class Composition {
     };
     this.#insight = this.#stack.use(new Insight(data, this.#dependencies.logger));
     this.#live = this.#stack.use(new LiveStream(this.#insight, this.#stop.signal));
+    this.#metrics?.observe(this.#insight, this.#live);
   }
 
   #createNix({ nixStore, storeDir }: Config["nix"]): LocalNix {
