@@ -111,6 +111,7 @@ export default defineConfig({
         items: [
           { text: "Design", link: "/design" },
           { text: "Reports", link: "/reports" },
+          { text: "What differs", link: "/differences" },
           { text: "Operations", link: "/operations" },
           { text: "Threat model", link: "/security" },
         ],
