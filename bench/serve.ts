@@ -4,13 +4,13 @@
 //
 // All three serve the same files, one after the other in turns, to wrk on this machine: 64 connections that ask for full
 // tiles (8 KiB), full bundles (about 80 KiB) and the checkpoint. nginx has one worker, as the daemon has one thread;
-// node:http answers with bytes it holds in memory and looks nothing up, so it is the most that Node can do. Best of the
-// rounds. The daemon is a process of its own with the public listener of a fresh log of 25,600 claims.
-// Goal: at least 0.6 of nginx for tiles. Needs `node scripts/outside-tools/main.ts bench`.
+// node:http answers with bytes it holds in memory and looks nothing up. Ratios are of rounds, medians with their range.
+// The daemon is a process of its own with the public listener of a fresh log of 25,600 claims.
+// Goal: at least 0.6 of nginx for tiles. Needs `node scripts/outside-tools/main.ts bench`, and `npm run build` before it.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -22,7 +22,8 @@ import { createSigner } from "@trustix/tlog";
 import { HERE, startDaemon, trustixJson } from "../e2e/node.ts";
 import { PublishedLog } from "../packages/trustix/src/log/published-log.ts";
 import { ensureTool } from "../scripts/outside-tools/install.ts";
-import { run } from "../scripts/outside-tools/process.ts";
+import { formatSpread, loadInTurns, ratios, spreadOfLoads } from "./lib/load.ts";
+import { startNginx } from "./lib/nginx.ts";
 
 const CLAIMS = 25_600;
 const { values } = parseArgs({
@@ -59,21 +60,6 @@ async function untilItAnswers(url: string): Promise<void> {
   throw new Error(`nothing answers at ${url}`);
 }
 
-const nginxConfig = (port: number, root: string, publicDir: string): string => `
-  ${process.getuid?.() === 0 ? "user root;" : ""} daemon off; worker_processes 1; pid ${root}/nginx.pid; error_log ${root}/error.log;
-  events { worker_connections 1024; }
-  http {
-    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; open_file_cache max=1000;
-    default_type application/octet-stream;
-    client_body_temp_path ${root}/t1; proxy_temp_path ${root}/t2; fastcgi_temp_path ${root}/t3;
-    uwsgi_temp_path ${root}/t4; scgi_temp_path ${root}/t5;
-    server {
-      listen 127.0.0.1:${port};
-      location /log/raw/ { alias ${publicDir}/; add_header Cache-Control "public, max-age=31536000, immutable"; }
-    }
-  }
-`;
-
 const tools = await ensureTool("bench");
 const root = await mkdtemp(join(tmpdir(), "bench-serve-"));
 const processes: ChildProcess[] = [];
@@ -106,21 +92,28 @@ try {
     checkpoint: ["checkpoint"],
   };
 
-  const [nginxPort, nodePort] = [await freePort(), await freePort()];
-  const config = join(root, "nginx.conf");
-  await writeFile(config, nginxConfig(nginxPort, root, publicDir));
-  processes.push(spawn(join(tools.bin, "nginx"), ["-c", config, "-p", root], { stdio: "inherit" }));
-  const files = Object.values(kinds).flat();
-  processes.push(
-    spawn(process.execPath, ["-e", NODE_SERVER, String(nodePort), publicDir, ...files], { stdio: "inherit" }),
+  const www = join(root, "www/log");
+  await mkdir(www, { recursive: true });
+  await symlink(publicDir, join(www, "raw"));
+  const cacheControl = `add_header Cache-Control "public, max-age=31536000, immutable";`;
+  using nginx = await startNginx(
+    join(tools.bin, "nginx"),
+    root,
+    `root ${root}/www; open_file_cache max=1000; ${cacheControl}`,
   );
+  const nodePort = await freePort();
+  const files = Object.values(kinds).flat();
+  const node = spawn(process.execPath, ["-e", NODE_SERVER, String(nodePort), publicDir, ...files], {
+    stdio: "inherit",
+  });
+  processes.push(node);
   await using daemon = await startDaemon(HERE, home);
   const servers = {
-    nginx: `http://127.0.0.1:${nginxPort}`,
-    "node:http": `http://127.0.0.1:${nodePort}`,
-    trustix: daemon.url,
+    nginx: { pid: nginx.pid, url: nginx.url.slice(0, -1) },
+    "node:http": { pid: node.pid!, url: `http://127.0.0.1:${nodePort}` },
+    trustix: { pid: daemon.child.pid!, url: daemon.url },
   };
-  for (const url of Object.values(servers)) await untilItAnswers(`${url}/log/raw/checkpoint`);
+  for (const { url } of Object.values(servers)) await untilItAnswers(`${url}/log/raw/checkpoint`);
 
   const results = [];
   for (const [kind, paths] of Object.entries(kinds)) {
@@ -130,27 +123,31 @@ try {
       script,
       `local p = {${list}}\nlocal n = 0\nrequest = function() n = n % #p + 1; return wrk.format("GET", p[n]) end\n`,
     );
-    const best = new Map<string, number>();
-    for (let round = 0; round < Number(values.rounds); round++) {
-      for (const [name, url] of Object.entries(servers)) {
-        const args = ["-t1", "-c64", `-d${values.seconds}s`, "-s", script, url];
-        const { stdout } = await run(join(tools.bin, "wrk"), args, { check: true });
-        if (stdout.includes("Non-2xx")) throw new Error(`${name} ${kind}: ${stdout}`);
-        const rate = Number(/Requests\/sec: +([\d.]+)/.exec(stdout)?.[1]);
-        best.set(name, Math.max(best.get(name) ?? 0, rate));
-      }
+    const loads = loadInTurns(join(tools.bin, "wrk"), servers, {
+      rounds: Number(values.rounds),
+      seconds: Number(values.seconds),
+      args: ["-c64", "-s", script],
+    });
+    for (const [server, measured] of Object.entries(loads)) {
+      results.push({
+        kind,
+        server,
+        perSecond: spreadOfLoads(measured, "perSecond"),
+        ratioToNginx: ratios(measured, loads.nginx),
+        cpuMicroseconds: spreadOfLoads(measured, "cpuMicroseconds"),
+        p99Ms: spreadOfLoads(measured, "p99Ms"),
+      });
     }
-    const base = best.get("nginx")!;
-    for (const [server, perSecond] of best)
-      results.push({ kind, server, perSecond, ratioToNginx: perSecond / base });
   }
   if (values.json) console.log(JSON.stringify(results));
   else {
-    console.log("| files | server | requests/s | ratio to nginx |\n|---|---|---:|---:|");
-    for (const { kind, server, perSecond, ratioToNginx } of results) {
-      console.log(
-        `| ${kind} | ${server} | ${Math.round(perSecond).toLocaleString("en")} | ${ratioToNginx.toFixed(2)} |`,
-      );
+    console.log(
+      "| files | server | requests/s | ratio to nginx | CPU µs | p99 ms |\n|---|---|---:|---:|---:|---:|",
+    );
+    for (const { kind, server, perSecond, ratioToNginx, cpuMicroseconds, p99Ms } of results) {
+      const rate = Math.round(perSecond.median).toLocaleString("en");
+      const figures = [ratioToNginx, cpuMicroseconds, p99Ms].map((spread) => formatSpread(spread));
+      console.log(`| ${kind} | ${server} | ${rate} | ${figures.join(" | ")} |`);
     }
   }
 } finally {

@@ -37,6 +37,7 @@ import { openRemote } from "../packages/trustix/src/fetch/open-remote.ts";
 import { createPublicServer } from "../packages/trustix/src/http/public-server.ts";
 import { Substituter } from "../packages/trustix/src/substitute/substituter.ts";
 import { installedTool } from "../scripts/outside-tools/install.ts";
+import { cpuSeconds, formatSpread, loadInTurns, ratios, spreadOfLoads, type Target } from "./lib/load.ts";
 import { type ServerProcess, startNginx } from "./lib/nginx.ts";
 
 /** What the process of a substituter is told. */
@@ -101,36 +102,6 @@ async function startRole(role: "bare" | "substituter", input: unknown): Promise<
   child.send({ input });
   const [{ port }] = (await once(child, "message")) as [{ port: number }];
   return { pid: child.pid!, url: `http://127.0.0.1:${port}/`, [Symbol.dispose]: () => child.kill() };
-}
-
-interface Load {
-  readonly perSecond: number;
-  readonly p99Ms: number;
-  /** Of the server, a request: what other load on the machine distorts least. */
-  readonly cpuMicroseconds: number;
-}
-
-function measureLoad(wrk: string, { pid, url: root }: ServerProcess, path: string, seconds: number): Load {
-  const url = root + path;
-  const cpu = cpuSeconds(pid);
-  const args = ["-t1", "-c25", `-d${seconds}s`, "--latency", url];
-  const { stdout } = spawnSync(wrk, args, { encoding: "utf8" });
-  const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
-  const [, value, unit] = /99%\s+([\d.]+)(us|ms|s)/.exec(stdout) ?? [];
-  if (/Non-2xx/.test(stdout)) throw new Error(stdout);
-  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
-  const cpuMicroseconds = ((cpuSeconds(pid) - cpu) / requests) * 1e6;
-  return {
-    perSecond,
-    cpuMicroseconds,
-    p99Ms: Number(value) * { us: 0.001, ms: 1, s: 1000 }[unit as "us" | "ms" | "s"],
-  };
-}
-
-/** CPU seconds that a process has used. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 const rssMiB = (pid: number): number =>
@@ -242,7 +213,6 @@ interface Made {
 }
 
 const fetchText = async (url: string): Promise<string> => (await fetch(url)).text();
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 async function benchNarInfo(
   tools: Tools,
@@ -264,24 +234,21 @@ async function benchNarInfo(
   const static_ = mkdtempSync(join(tools.directory, "static-"));
   writeFileSync(join(static_, path), body);
   using nginx = await startNginx(tools.nginx, tools.directory, `root ${static_}; open_file_cache max=1000;`);
-  const servers = { ours, bare, nginx };
-  const loads: Record<keyof typeof servers, Load[]> = { ours: [], bare: [], nginx: [] };
-  for (let round = -1; round < rounds; round++) {
-    for (const name of ["ours", "bare", "nginx"] as const) {
-      const load = measureLoad(tools.wrk, servers[name], path, round < 0 ? 1 : seconds);
-      if (round >= 0) loads[name].push(load);
-    }
-  }
-  const perSecond = (name: keyof typeof servers): number => median(loads[name].map((load) => load.perSecond));
-  const cpu = (name: keyof typeof servers): number => median(loads[name].map((load) => load.cpuMicroseconds));
-  const p99Ms = (name: keyof typeof servers): number => median(loads[name].map((load) => load.p99Ms));
+  const at = ({ pid, url }: ServerProcess): Target => ({ pid, url: url + path });
+  const targets = { ours: at(ours), bare: at(bare), nginx: at(nginx) };
+  const loads = loadInTurns(tools.wrk, targets, { rounds, seconds, args: ["-c25"] });
+  const figures = (name: keyof typeof targets) => ({
+    perSecond: formatSpread(spreadOfLoads(loads[name], "perSecond"), 0),
+    p99Ms: formatSpread(spreadOfLoads(loads[name], "p99Ms")),
+    cpuMicroseconds: formatSpread(spreadOfLoads(loads[name], "cpuMicroseconds")),
+  });
   return {
     bytes: body.length,
-    perSecond: { ours: perSecond("ours"), bare: perSecond("bare"), nginx: perSecond("nginx") },
-    cpuMicroseconds: { ours: cpu("ours"), bare: cpu("bare"), nginx: cpu("nginx") },
-    ratioToBare: perSecond("ours") / perSecond("bare"),
-    ratioToNginx: perSecond("ours") / perSecond("nginx"),
-    p99Ms: { ours: p99Ms("ours"), bare: p99Ms("bare"), nginx: p99Ms("nginx") },
+    ours: figures("ours"),
+    bare: figures("bare"),
+    nginx: figures("nginx"),
+    ratioToBare: formatSpread(ratios(loads.ours, loads.bare)),
+    ratioToNginx: formatSpread(ratios(loads.ours, loads.nginx)),
   };
 }
 

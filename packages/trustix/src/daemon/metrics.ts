@@ -1,9 +1,10 @@
 // The daemon's metrics, in Prometheus' text format.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { ApiInsight } from "../http/insight.ts";
 import type { LiveStream } from "../http/live.ts";
 import type { RequestRecord } from "../http/public-server.ts";
 import { addInsightMetrics } from "./insight-metrics.ts";
+import { RequestMetrics } from "./request-metrics.ts";
 import type { LogStatus, NodeStatus } from "./status.ts";
 
 /** What may become of a build; `known` is claimed with a statement that the log had already, `rejected` a spool file. */
@@ -12,8 +13,7 @@ const OUTCOMES = ["claimed", "known", "gone", "replaced", "damaged", "refused", 
 /** Counts what happens. */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #requests: Counter<"route" | "status">;
-  readonly #durations: Histogram<"route">;
+  readonly #requests = new RequestMetrics();
   readonly #outcomes: Counter<"outcome">;
   readonly #damaged: Counter;
 
@@ -21,19 +21,6 @@ export class Metrics {
   constructor(status: () => NodeStatus) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
-    this.#requests = new Counter({
-      name: "trustix_http_requests_total",
-      help: "Requests to the public listener",
-      labelNames: ["route", "status"],
-      registers,
-    });
-    this.#durations = new Histogram({
-      name: "trustix_http_request_seconds",
-      help: "Time from a request's headers to the end of its answer",
-      labelNames: ["route"],
-      buckets: [0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
-      registers,
-    });
     this.#outcomes = new Counter({
       name: "trustix_publish_outcomes_total",
       help: "Store paths that the publisher dealt with, by what became of them",
@@ -69,9 +56,8 @@ export class Metrics {
     addInsightMetrics(this.#registry, insight, live);
   }
 
-  countRequest({ route, status, durationMs }: RequestRecord): void {
-    this.#requests.inc({ route, status });
-    this.#durations.observe({ route }, durationMs / 1000);
+  countRequest(record: RequestRecord): void {
+    this.#requests.count(record);
   }
 
   countOutcome(outcome: (typeof OUTCOMES)[number]): void {
@@ -83,7 +69,8 @@ export class Metrics {
   }
 
   async render(): Promise<{ readonly type: string; readonly text: string }> {
-    return { type: this.#registry.contentType, text: await this.#registry.metrics() };
+    const text = `${await this.#registry.metrics()}\n${this.#requests.render()}`;
+    return { type: this.#registry.contentType, text };
   }
 }
 

@@ -130,18 +130,19 @@ export function logRoute(log: PublicLog, cache: ByteCache<CachedFile>): Route {
     const published = log.published();
     if (published === undefined) return refuse("nothing is published yet");
     if (path === "checkpoint") return currentCheckpoint(published.note);
+    const key = `${log.name}/${path}`;
+    const answer = (file: CachedFile | undefined): Found | Promise<Found> => {
+      if (file === undefined) return refuse("not found");
+      const isZipped = file.identity.negotiated && acceptsEncoding(headers["accept-encoding"], "gzip");
+      return isZipped ? zipped(file, key) : file.identity;
+    };
+    // What is in memory was implied once, and logs only grow.
+    const known = cache.get(key);
+    if (known !== undefined) return answer(known);
     const coordinates = parseLogFile(path);
     if (coordinates === undefined) return refuse("not found");
     if (!isImplied(coordinates, published.size)) return refuse("no published checkpoint implies this file");
-    const isBundle = coordinates.level === "entries";
-    const key = `${log.name}/${path}`;
-    const isZipped = isBundle && acceptsEncoding(headers["accept-encoding"], "gzip");
-    const answer = (file: CachedFile | undefined): Found | Promise<Found> => {
-      if (file === undefined) return refuse("not found");
-      return isZipped ? zipped(file, key) : file.identity;
-    };
-    const file = cache.get(key);
-    return file === undefined ? loadOnce(path, key, isBundle).then(answer) : answer(file);
+    return loadOnce(path, key, coordinates.level === "entries").then(answer);
   };
 
   return foundRoute(`/log/${log.name}/`, find);
