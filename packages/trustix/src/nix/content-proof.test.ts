@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type ContentAddress,
@@ -11,17 +12,16 @@ import {
 } from "@trustix/nix";
 import { dumpPathTo, hashPath } from "@trustix/nix/fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { temporary } from "../daemon/nodes.test.util.ts";
 import { provesContents, type RegisteredContent } from "./content-proof.ts";
 
-let root: Awaited<ReturnType<typeof temporary>>;
+let root: string;
 let storeDir: string;
 beforeAll(async () => {
-  root = await temporary();
-  storeDir = parseStoreDir(join(root.path, "store"));
+  root = await mkdtemp(join(tmpdir(), "trustix-content-"));
+  storeDir = parseStoreDir(join(root, "store"));
   await mkdir(storeDir);
 });
-afterAll(() => root[Symbol.asyncDispose]());
+afterAll(() => rm(root, { recursive: true }));
 
 const TEXT = "what is in it\n".repeat(1000);
 
@@ -37,7 +37,7 @@ async function add(
   algorithm: Exclude<HashAlgorithm, "blake3">,
   references: readonly StorePath[] = [],
 ): Promise<RegisteredContent> {
-  const draft = join(root.path, "draft");
+  const draft = join(root, "draft");
   await rm(draft, { recursive: true, force: true });
   if (method === "nar") {
     await mkdir(draft);
