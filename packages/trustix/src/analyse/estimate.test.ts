@@ -4,7 +4,7 @@ import { formatPattern } from "./classify.ts";
 import { countInContext } from "./context.ts";
 import { estimate } from "./estimate.ts";
 import { FLAKY_KINDS, observe, partitionProbability } from "./observation.ts";
-import { scenarios, simulate } from "./simulate.test.util.ts";
+import { otherWorlds, scenarios, simulate } from "./simulate.test.util.ts";
 
 /** One seed of each; `bench/suspects.ts` runs a hundred. */
 const SEED = 1;
@@ -72,6 +72,39 @@ describe("estimate", () => {
       ({ verdict }) => verdict === "suspect",
     );
     expect(named.map(({ operator }) => operator)).toEqual([0]);
+  });
+
+  test.each([
+    "two share a toolchain, one path a package",
+    "two share a toolchain, 4 builders",
+    "half of all packages are flaky",
+    "honest builders stray ten times as often",
+    "100 paths, nobody lies",
+    "100 paths, 4 builders, nobody lies",
+  ])("names nobody: %s", (name) => {
+    const { world } = otherWorlds().find((each) => each.name === name)!;
+    const { builders } = estimate(
+      countInContext(simulate({ ...world, paths: Math.min(world.paths, 20_000) }, SEED)),
+    );
+    expect(builders.filter(({ verdict }) => verdict === "suspect")).toEqual([]);
+  });
+
+  test("needs some paths to name one, however sure it would be: those of a demonstration are too few", () => {
+    const of = (times: number) =>
+      estimate([
+        { pattern: "aaaa", paths: 3 * times },
+        { pattern: "aaba", paths: times },
+        { pattern: "abcd", paths: times },
+      ]);
+    for (const times of [1, 2, 4, 8]) {
+      const { builders } = of(times);
+      expect(builders.map(({ verdict }) => verdict)).toEqual(["unclear", "unclear", "unclear", "unclear"]);
+      const others = builders.filter(({ operator }) => operator !== 2);
+      expect(builders[2]!.suspicion).toBeGreaterThan(Math.max(...others.map(({ suspicion }) => suspicion)));
+    }
+    const { builders, suspicions } = of(20);
+    expect(builders[2]!.verdict).toBe("suspect");
+    expect(suspicions[0]!.paths).toBeGreaterThan(15);
   });
 
   test("blames nobody when there are two builders, and a lone deviator when there are three", () => {

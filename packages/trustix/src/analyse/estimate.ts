@@ -8,12 +8,14 @@
 //   flaky         The output is drawn anew at each build. Who agrees with whom is then an exchangeable random partition, a
 //                 mixture over Pitman-Yor partitions: a few variants to choose from, or a new output every time. One
 //                 builder may be *odd*: it agrees with nobody, as one with a broken clock does wherever time gets into the
-//                 output. Oddness shows where the others differ too, and so explains its standing alone in the rest.
+//                 output. So may a few that share a toolchain: they agree with each other and with nobody else. Oddness
+//                 shows where the others differ too, and so explains standing apart in the rest.
 //
 // A lie on few but reproducible packages is what the first class with S explains and the second does not: the flaky class is
 // exchangeable, so whatever it says of standing alone it says of everybody, and it is fitted to whatever is seen of everybody.
 // What remains for S is its own. S is either honest (its rate is low: rare differences of its environment) or deviant (any
-// rate well above that); the posterior odds of the two name it.
+// rate well above that); the posterior odds of the two name it. Where the middle one of all builders deviates more often than
+// honest ones are presumed to, they are presumed to do that.
 //
 // How many paths are flaky is fitted for each context of the package: where its other versions are reproducible, standing
 // alone weighs far more. Without context a liar is seen only when it lies more often than two variants of a flaky package
@@ -43,9 +45,9 @@ export interface EstimateOptions {
   readonly operators?: number;
   /** Prior probability that a given builder deviates. For a set it is shared out among all of the same size. Default 0.05. */
   readonly deviantPrior?: number;
-  /** Share of the reproducible paths on which an honest builder differs alone, on average. Default 0.0001. */
+  /** Share of the reproducible paths on which an honest builder differs alone, on average. Default 0.0001, or what most do. */
   readonly honestRate?: number;
-  /** Share from which on a builder is called deviant. Default 0.0004. */
+  /** Share from which on a builder is called deviant. Default 0.0004; more in proportion where the honest differ more often. */
   readonly deviantRate?: number;
   /** Probability from which on a builder is named. Default 0.95. */
   readonly nameFrom?: number;
@@ -88,7 +90,7 @@ export interface BuilderAssessment {
   /** Probability that it deviates, alone or with others. */
   readonly suspicion: number;
   /**
-   * `suspect`: named. `faithful`: it can be ruled out that it deviates at ten times the rate that counts as deviant.
+   * `suspect`: named, for the suspicion and for some paths that show it. `faithful`: it can be ruled out that it deviates at ten times the rate that counts as deviant.
    * `unclear`: neither; mostly too little history.
    */
   readonly verdict: "suspect" | "faithful" | "unclear";
@@ -107,17 +109,21 @@ export interface Estimate {
 }
 
 /** Times that suspects are told from honest builders anew, and steps of EM before each. */
-const ROUNDS = 4;
+const ROUNDS = 5;
 const STEPS = 25;
 /** How much honest rates differ between builders: shape of their gamma distribution. */
 const HONEST_SHAPE = 3;
 /** Honest builders share a deviation by chance only: the rate is this many times lower for each builder more. */
 const SHARED_BY_CHANCE = 0.1;
+/** That all builders deviate up to this many times more often than presumed is no reason to presume something else. */
+const USUAL_TOLERANCE = 1.5;
 /** A builder is faithful when its rate is certainly below this many times the deviant one. */
 const FAITHFUL_BELOW = 10;
 /** Probability from which on a set is listed, so that whoever is named is seen with all that speaks against it. */
 const LISTED_FROM = 0.5;
 const MAX_EVIDENCE = 20;
+/** Nobody is named without so many expected paths to show for it: with little data there are two ways to fit it. */
+const MIN_NAMED_PATHS = 3;
 
 /**
  * Estimates from counted patterns, best in the context of their packages (`countInContext`). The time it takes
@@ -131,19 +137,24 @@ export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOp
   );
   const { deviantPrior = 0.05, honestRate = 1e-4, deviantRate = 4e-4, nameFrom = 0.95 } = options;
   const model = new Model(observe(given, operators), operators);
+  let mean = honestRate;
   const honest = (size: number): HonestRate => ({
-    mean: honestRate * SHARED_BY_CHANCE ** (size - 1),
+    mean: mean * SHARED_BY_CHANCE ** (size - 1),
     shape: HONEST_SHAPE,
   });
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 1; round <= ROUNDS; round++) {
     for (let step = 0; step < STEPS; step++) model.step(honest);
+    mean = Math.max(honestRate, usualRate(model, honestRate) / USUAL_TOLERANCE);
     for (const party of model.parties) {
       const size = party.operators.length;
-      party.probability = probabilityOfDeviant(model.evidence(party), {
+      const evidence = model.evidence(party);
+      party.probability = probabilityOfDeviant(evidence, {
         honest: honest(size),
-        deviantFrom: deviantRate,
+        deviantFrom: (deviantRate / honestRate) * mean,
         deviantPrior: deviantPrior / choose(operators - 1, size - 1),
       });
+      // From a rate near 0 EM would take hundreds of steps to one that fits what was just found.
+      if (round < ROUNDS && party.probability > LISTED_FROM) party.rate = posteriorOfRate(evidence).mean;
     }
   }
 
@@ -162,6 +173,18 @@ export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOp
     reproducible: model.reproducibleShare(),
     reproducibility: (pattern, context = "unknown") => reproducible.get(`${context} ${pattern}`),
   };
+}
+
+/**
+ * The rate at which builders deviate in this world, if they all do: that of the middle one, and more than half are honest.
+ * Where everybody differs now and then, for the packages are more flaky than the model can tell, nobody stands out by it.
+ */
+function usualRate(model: Model, honestRate: number): number {
+  const rates = model.parties
+    .slice(0, model.operators)
+    .map(({ lies, exposure }) => (lies + HONEST_SHAPE) / (exposure + HONEST_SHAPE / honestRate))
+    .sort((a, b) => a - b);
+  return rates[Math.floor((rates.length - 1) / 2)] ?? honestRate;
 }
 
 function choose(from: number, size: number): number {
@@ -187,11 +210,11 @@ function assess(
 ): BuilderAssessment {
   const alone = model.parties[operator]!;
   const deviation = posteriorOfRate(model.evidence(alone));
-  const honest = model.parties
-    .filter(({ operators }) => operators.includes(operator))
-    .reduce((product, party) => product * (1 - party.probability), 1);
+  const parties = model.parties.filter(({ operators }) => operators.includes(operator));
+  const honest = parties.reduce((product, party) => product * (1 - party.probability), 1);
+  const lies = parties.reduce((sum, party) => sum + party.probability * party.lies, 0);
   let verdict: BuilderAssessment["verdict"] = "unclear";
-  if (1 - honest >= nameFrom) verdict = "suspect";
+  if (1 - honest >= nameFrom && lies >= MIN_NAMED_PATHS) verdict = "suspect";
   else if (deviation.high < FAITHFUL_BELOW * deviantRate) verdict = "faithful";
   return {
     operator,

@@ -2,7 +2,7 @@
 
 import type { PackageContext } from "./context.ts";
 import { FlakyLaw } from "./flaky-law.ts";
-import { FLAKY_KINDS, type Observation } from "./observation.ts";
+import { FLAKY_KINDS, type Observation, type Shape } from "./observation.ts";
 import type { Interval, RateEvidence } from "./rate.ts";
 
 /** A builder, or a set of builders that may deviate together. */
@@ -13,6 +13,11 @@ export interface Party {
   /** Expected paths on which it deviates, and on which it could. */
   lies: number;
   exposure: number;
+  /** Share of the flaky paths on which it has an output that nobody else has. */
+  oddness: number;
+  /** Expected flaky paths on which it is odd, and on which it could be. */
+  oddPaths: number;
+  flakyPaths: number;
   /** Probability that it is no honest one; the caller's to set. */
   probability: number;
   /** Indices of the presence sets that all of it is in. */
@@ -32,6 +37,13 @@ interface Stratum {
   readonly restLaw: FlakyLaw;
 }
 
+interface Apart {
+  readonly party: Party;
+  readonly rest: Shape;
+  /** Probability that the party is odd and the others fall as they do, of the last step. */
+  part: number;
+}
+
 interface Sighting {
   readonly seen: Observation;
   readonly stratum: Stratum;
@@ -43,8 +55,7 @@ interface Sighting {
   total: number;
   readonly deviating: Float64Array;
   flaky: number;
-  /** The part in which one of those alone is odd. */
-  odd: number;
+  readonly apart: readonly Apart[];
 }
 
 /** Rates of honest parties, gamma distributed. */
@@ -53,8 +64,11 @@ export interface HonestRate {
   readonly shape: number;
 }
 
-/** A builder's oddness before anything is seen, and the number of flaky paths that this belief is worth. */
-const ODDNESS_PRIOR = { rate: 0.01, paths: 50 };
+/**
+ * A builder's oddness before anything is seen, and the number of flaky paths that this belief is worth. That several share
+ * what makes them odd, a toolchain say, is rarer, and there are many sets.
+ */
+const ODDNESS_PRIOR = { rate: 0.01, sharedRate: 1e-4, paths: 50 };
 /** The belief, in paths, that the others behave as usual where one is odd. */
 const REST_PATHS = 50;
 /** No more of the flaky paths than this may be put down to odd builders. */
@@ -78,18 +92,13 @@ export class Model {
   readonly reproducible: Float64Array;
   readonly #sightings: readonly Sighting[];
   readonly #strata: ReadonlyMap<PackageContext, Stratum>;
-  readonly #oddness: Float64Array;
-  /** Expected flaky paths of each operator, and those in which it is odd. */
-  readonly #flakyPaths: Float64Array;
-  readonly #oddPaths: Float64Array;
+  /** Expected flaky paths for each presence set. */
+  readonly #flaky: Float64Array;
 
   constructor(observations: readonly Observation[], operators: number) {
     this.operators = operators;
     const byContext = Map.groupBy(observations, ({ context }) => context);
     this.#strata = new Map(Array.from(byContext, ([context, own]) => [context, newStratum(own)]));
-    this.#oddness = new Float64Array(operators).fill(ODDNESS_PRIOR.rate);
-    this.#flakyPaths = new Float64Array(operators);
-    this.#oddPaths = new Float64Array(operators);
     const presences = new Map<string, { readonly index: number; readonly present: readonly number[] }>();
     const presenceOf = observations.map(({ present }) => {
       const key = present.join();
@@ -99,6 +108,7 @@ export class Model {
     });
     this.presences = [...presences.values()].map(({ present }) => present);
     this.reproducible = new Float64Array(this.presences.length);
+    this.#flaky = new Float64Array(this.presences.length);
     const parties = new Map(
       partiesOf(observations, operators).map((members) => [members.join(), this.#party(members)]),
     );
@@ -115,7 +125,10 @@ export class Model {
         total: 0,
         deviating: new Float64Array(explanations.length),
         flaky: 0,
-        odd: 0,
+        apart: seen.apart.flatMap(({ members, rest }) => {
+          const party = parties.get(members.join());
+          return party === undefined ? [] : [{ party, rest, part: 0 }];
+        }),
       };
       for (const party of new Set(explanations.flat())) {
         const own = explanations.flatMap((sets, index) => (sets.includes(party) ? [index] : []));
@@ -129,7 +142,19 @@ export class Model {
     const presences = this.presences.flatMap((present, i) =>
       operators.every((operator) => present.includes(operator)) ? [i] : [],
     );
-    return { operators, rate: 1e-4, lies: 0, exposure: 0, probability: 0, presences, sightings: [] };
+    const oddness = priorOddness(operators);
+    return {
+      operators,
+      rate: 1e-4,
+      lies: 0,
+      exposure: 0,
+      oddness,
+      oddPaths: 0,
+      flakyPaths: 0,
+      probability: 0,
+      presences,
+      sightings: [],
+    };
   }
 
   /**
@@ -142,12 +167,10 @@ export class Model {
       stratum.restLaw.update(stratum.law.belief(REST_PATHS));
       stratum.share = (1 + stratum.reproducible) / (2 + stratum.paths);
     }
-    for (let operator = 0; operator < this.operators; operator++) {
-      this.#oddness[operator] =
-        (ODDNESS_PRIOR.rate * ODDNESS_PRIOR.paths + this.#oddPaths[operator]!) /
-        (ODDNESS_PRIOR.paths + this.#flakyPaths[operator]!);
-    }
     for (const party of this.parties) {
+      party.oddness =
+        (priorOddness(party.operators) * ODDNESS_PRIOR.paths + party.oddPaths) /
+        (ODDNESS_PRIOR.paths + party.flakyPaths);
       const { mean, shape } = honest(party.operators.length);
       const belief = (1 - party.probability) * shape;
       const rate = (party.lies + belief) / (party.exposure + belief / mean + 1);
@@ -158,13 +181,17 @@ export class Model {
   /** Shares out every path among its causes. */
   #expect(): void {
     this.reproducible.fill(0);
-    this.#flakyPaths.fill(0);
-    this.#oddPaths.fill(0);
-    for (const party of this.parties) party.lies = 0;
+    this.#flaky.fill(0);
+    const oddPresent = new Float64Array(this.presences.length);
+    for (const party of this.parties) {
+      party.lies = 0;
+      party.oddPaths = 0;
+      for (const presence of party.presences) oddPresent[presence]! += party.oddness;
+    }
     for (const stratum of this.#strata.values()) stratum.reproducible = 0;
     const faithful = this.#faithful();
     for (const sighting of this.#sightings) {
-      const { seen, stratum, presence, explanations, deviating } = sighting;
+      const { seen, stratum, presence, explanations, deviating, apart } = sighting;
       const { share, law, restLaw } = stratum;
       let reproducible = 0;
       for (let i = 0; i < explanations.length; i++) {
@@ -173,13 +200,13 @@ export class Model {
         deviating[i] = part;
         reproducible += part;
       }
-      let oddAlone = 0;
-      for (const operator of seen.alone) oddAlone += this.#oddness[operator]!;
-      let oddPresent = 0;
-      for (const operator of seen.present) oddPresent += this.#oddness[operator]!;
-      const ordinary = (1 - share) * (1 - Math.min(MOST_ODD, oddPresent)) * law.probability(seen.shape);
-      sighting.odd = seen.rest === undefined ? 0 : (1 - share) * oddAlone * restLaw.probability(seen.rest);
-      sighting.flaky = ordinary + sighting.odd;
+      const ordinary =
+        (1 - share) * (1 - Math.min(MOST_ODD, oddPresent[presence]!)) * law.probability(seen.shape);
+      sighting.flaky = ordinary;
+      for (const each of apart) {
+        each.part = (1 - share) * each.party.oddness * restLaw.probability(each.rest);
+        sighting.flaky += each.part;
+      }
       sighting.total = reproducible + sighting.flaky;
       const weight = seen.paths / sighting.total;
       this.reproducible[presence]! += weight * reproducible;
@@ -188,14 +215,15 @@ export class Model {
         for (const party of explanations[i]!) party.lies += weight * deviating[i]!;
       }
       law.add(seen.shape, weight * ordinary);
-      if (seen.rest !== undefined) restLaw.add(seen.rest, weight * sighting.odd);
-      for (const operator of seen.present) this.#flakyPaths[operator]! += weight * sighting.flaky;
-      for (const operator of seen.alone) {
-        this.#oddPaths[operator]! += (weight * sighting.odd * this.#oddness[operator]!) / oddAlone;
+      this.#flaky[presence]! += weight * sighting.flaky;
+      for (const { party, rest, part } of apart) {
+        restLaw.add(rest, weight * part);
+        party.oddPaths += weight * part;
       }
     }
     for (const party of this.parties) {
       party.exposure = party.presences.reduce((sum, presence) => sum + this.reproducible[presence]!, 0);
+      party.flakyPaths = party.presences.reduce((sum, presence) => sum + this.#flaky[presence]!, 0);
     }
   }
 
@@ -222,17 +250,14 @@ export class Model {
 
   /** What was seen of an operator's oddness. */
   oddnessEvidence(operator: number): RateEvidence {
+    const alone = this.parties[operator]!;
     const counted = new CountedRatios();
-    for (const { seen, total, odd } of this.#sightings) {
-      if (odd === 0 || !seen.alone.includes(operator)) continue;
-      const oddAlone = seen.alone.reduce((sum, each) => sum + this.#oddness[each]!, 0);
-      const slope = odd / oddAlone;
-      counted.add(seen.paths, total - slope * this.#oddness[operator]!, slope);
+    for (const { seen, total, apart } of this.#sightings) {
+      for (const { party, part } of apart) {
+        if (party === alone) counted.add(seen.paths, total - part, part / alone.oddness);
+      }
     }
-    return {
-      events: counted.events(),
-      exposure: Math.max(0, this.#flakyPaths[operator]! - this.#oddPaths[operator]!),
-    };
+    return { events: counted.events(), exposure: Math.max(0, alone.flakyPaths - alone.oddPaths) };
   }
 
   /**
@@ -274,13 +299,17 @@ export class Model {
   }
 }
 
+function priorOddness(operators: readonly number[]): number {
+  return operators.length === 1 ? ODDNESS_PRIOR.rate : ODDNESS_PRIOR.sharedRate;
+}
+
 function newStratum(observations: readonly Observation[]): Stratum {
   return {
     paths: observations.reduce((sum, { paths }) => sum + paths, 0),
     share: 0.8,
     reproducible: 0,
     law: new FlakyLaw(observations.map(({ shape }) => shape)),
-    restLaw: new FlakyLaw(observations.flatMap(({ rest }) => rest ?? [])),
+    restLaw: new FlakyLaw(observations.flatMap(({ apart }) => apart.map(({ rest }) => rest))),
   };
 }
 

@@ -10,11 +10,12 @@ export interface Observation {
   readonly paths: number;
   /** Operators with a claim, ascending. */
   readonly present: readonly number[];
-  /** Those that agree with nobody; one that contradicts itself is among them. */
-  readonly alone: readonly number[];
   readonly shape: Shape;
-  /** The shape of the others when one of those `alone` is left out, whichever it is; undefined when none is alone. */
-  readonly rest: Shape | undefined;
+  /**
+   * Groups that may stand apart because they are odd: one builder alone, or a few that share an output. One that contradicts
+   * itself is alone. `rest` is the shape of the others.
+   */
+  readonly apart: readonly { readonly members: readonly number[]; readonly rest: Shape }[];
   /**
    * What happened if the package is reproducible: each element is a list of sets that deviate, each set with an output of
    * its own, while the rest has the right one. One empty list when all agree.
@@ -86,6 +87,16 @@ function explain(groups: readonly (readonly number[])[], operators: number): (re
     );
 }
 
+/** Whether a set may deviate, or be odd: of more than that the majority would be wrong. A single builder always may be odd. */
+function isMinority(set: readonly number[], operators: number): boolean {
+  return set.length === 1 || (set.length <= MAX_COLLUDERS && set.length * 2 < operators);
+}
+
+/** Sizes with one of this size left out. */
+function without(sizes: readonly number[], size: number): number[] {
+  return sizes.toSpliced(sizes.indexOf(size), 1);
+}
+
 /** How many ways there are to form groups of these sizes. */
 function countPartitions(sizes: readonly number[]): number {
   let ways = 1;
@@ -119,7 +130,6 @@ export function observe(patterns: Iterable<CountedPattern>, operators: number): 
     const { agreed, torn } = groupsOf(pattern);
     const groups = [...agreed, ...torn.map((operator) => [operator])];
     const sizes = groups.map((group) => group.length).sort((a, b) => b - a);
-    const alone = groups.filter((group) => group.length === 1).flat();
     const present = groups.flat().sort((a, b) => a - b);
     if (present.length < 2 || paths <= 0) continue;
     observations.push({
@@ -127,9 +137,10 @@ export function observe(patterns: Iterable<CountedPattern>, operators: number): 
       context,
       paths,
       present,
-      alone,
       shape: shapeOf(sizes),
-      rest: alone.length === 0 ? undefined : shapeOf(sizes.slice(0, -1)),
+      apart: groups
+        .filter((group) => isMinority(group, operators) && group.length < present.length)
+        .map((members) => ({ members, rest: shapeOf(without(sizes, members.length)) })),
       explanations: explain(groups, operators),
     });
   }
