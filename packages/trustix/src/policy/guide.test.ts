@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseConfig } from "../config/load.ts";
+import { markQuarantined, quarantineOf } from "../votes/quarantine.ts";
 import type { Vote } from "../votes/vote.ts";
 import { openPolicy } from "./open-policy.ts";
 
@@ -38,7 +39,7 @@ function votes(name: string, operators: readonly string[], logged = true): Vote[
 }
 
 test("the guide has the examples that are tested here", () => {
-  expect(tomls.length).toBe(6);
+  expect(tomls.length).toBe(7);
   expect(scripts.length).toBe(1);
 });
 
@@ -68,6 +69,16 @@ test.each([
   expect(policy.decide({ hashPart }, votes(name, operators)).accepted).toBe(accepted);
 });
 
+test.each([
+  [["alice", "bob"], true],
+  [["alice", "chuck"], false],
+])("without chuck, who is in quarantine, %j: accepted %s", async (operators, accepted) => {
+  const policy = await open(tomls[6] as string);
+  const entry = { operator: "chuck", by: "hand" as const, reason: "key stolen", sinceMs: 0 };
+  const marked = markQuarantined(votes("hello", operators), quarantineOf([entry]));
+  expect(policy.decide({ hashPart }, marked).accepted).toBe(accepted);
+});
+
 test("the script does what its comment says", async () => {
   const policy = await open(tomls[5] as string);
   const reason = (name: string, logged: boolean) => {
@@ -86,7 +97,8 @@ test("a script that is not there is an error of its own", async () => {
 
 test("every reason for a refusal is explained", () => {
   const table = guide.slice(guide.indexOf("## Reasons"));
-  for (const reason of ["no-votes", "no-quorum", "tie", "dissent", "script-refused", "policy-error"]) {
+  const reasons = ["no-votes", "no-quorum", "tie", "dissent", "quarantine", "script-refused", "policy-error"];
+  for (const reason of reasons) {
     expect(table).toContain(`| \`${reason}\` |`);
   }
 });

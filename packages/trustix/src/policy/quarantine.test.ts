@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { PolicySettings, QuarantineSettings } from "../config/policy.ts";
-import { markQuarantined, type Quarantined, withoutQuarantine } from "../votes/quarantine.ts";
+import { markQuarantined, type Quarantined, quarantineOf, withoutQuarantine } from "../votes/quarantine.ts";
 import type { Vote } from "../votes/vote.ts";
 import { explain, renderExplanation } from "./explain.ts";
 import { createPolicy, type PolicyDecision } from "./policy.ts";
 import type { PolicyScript, ScriptInput } from "./script.ts";
-import { chooseSuspects, isSuspectEnough, type Suspect } from "./suspects.ts";
+import { chooseSuspects, isSuspectEnough, quarantineUnder, type Suspect } from "./suspects.ts";
 
 const names = ["alice", "bob", "chuck", "dan"];
 const hashPart = "0".repeat(32);
@@ -30,7 +30,7 @@ function quarantined(...operators: readonly string[]): Quarantined {
     reason: "its disk is broken",
     sinceMs: 0,
   }));
-  return { list: () => list, find: (name) => list.find(({ operator }) => operator === name) };
+  return quarantineOf(list);
 }
 function decide(
   some: Partial<PolicySettings>,
@@ -273,6 +273,25 @@ describe("suspects", () => {
     expect(chosen(all, { ...rules, enabled: false }, nobody)).toEqual([]);
     expect(chosen([suspect("eve")], rules, nobody)).toEqual([]);
     expect(chosen([suspect("bob")], rules, { ...nobody, operators: ["alice", "bob"] })).toEqual([]);
+  });
+
+  it("under other settings: who stays, who is added, who would count again", () => {
+    const told = (operator: string, state: "quarantined" | "released", by: "estimate" | "hand") => ({
+      operator,
+      state,
+      by,
+      reason: "test",
+      since: "2026-11-22T00:00:00Z",
+    });
+    const node = {
+      operators: [told("alice", "quarantined", "estimate"), told("bob", "released", "hand")],
+      suspects: [suspect("bob"), suspect("dan")],
+    };
+    const under = (some: Partial<QuarantineSettings>): string[] =>
+      quarantineUnder({ ...rules, ...some }, names, node).map(({ operator }) => operator);
+    expect(under({})).toEqual(["alice"]);
+    expect(under({ atMost: "50%" })).toEqual(["alice", "dan"]);
+    expect(under({ enabled: false })).toEqual([]);
   });
 
   it("that were released go back for more than was known then", () => {
