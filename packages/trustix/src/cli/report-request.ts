@@ -4,11 +4,11 @@ import { mergeReports } from "../analyse/render/merge-reports.ts";
 import type { ReportJson, ReportRequest } from "../http/insight-schema.ts";
 import type { DaemonClient } from "./client.ts";
 
-/** JSON of the paths in one request: half of what the daemon takes. */
-const MAX_PART_BYTES = 32 << 20;
+/** JSON of the paths in one request: the daemon reads it in one go, and has clients that wait meanwhile. */
+const MAX_PART_BYTES = 1 << 20;
 
 /**
- * The report on some paths, asked for in several requests when they are too many for one.
+ * The report on some paths, asked for in several requests when they are many.
  * @param paths base names, each once; undefined for all that is known
  * @param onProgress called with the paths that were counted so far
  * @throws TrustixError as the daemon does
