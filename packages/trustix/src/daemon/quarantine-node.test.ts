@@ -6,7 +6,15 @@ import { expect, test } from "vitest";
 import { DaemonClient } from "../cli/client.ts";
 import { createCacheKey } from "../cli/keys.ts";
 import { ask, narInfoOf, sample } from "../substitute/caches.test.util.ts";
-import { listenTo, NODE, startBuilder, startNode, temporary, whenSynced } from "./nodes.test.util.ts";
+import {
+  eventually,
+  listenTo,
+  NODE,
+  startBuilder,
+  startNode,
+  temporary,
+  whenSynced,
+} from "./nodes.test.util.ts";
 
 test("an operator in quarantine does not count, from the first decision after a restart on, until it is released", async () => {
   await using root = await temporary();
@@ -99,4 +107,39 @@ key-file = "../user.key"
       code: "NOT_FOUND",
     });
   }
+});
+
+test("a liar that is found stops counting by itself, where that is wanted", async () => {
+  await using root = await temporary();
+  const honest = await Promise.all(Array.from({ length: 90 }, (_, i) => sample(`package-${i}`, 50 + i)));
+  const evil = await Promise.all(
+    honest.slice(0, 30).map(async (each, i) => {
+      const { facts } = await sample(`evil-${i}`, 500 + i);
+      return { facts: { ...each.facts, narHash: facts.narHash, narSize: facts.narSize } };
+    }),
+  );
+  await using alice = await startBuilder(root.path, "alice", honest);
+  await using bob = await startBuilder(root.path, "bob", honest);
+  await using chuck = await startBuilder(root.path, "chuck", [...evil, ...honest.slice(30)]);
+  await using dan = await startBuilder(root.path, "dan", honest);
+  await using node = await startNode(
+    join(root.path, "user"),
+    `${NODE}${listenTo([alice, bob, chuck, dan])}
+[policy.quarantine]
+enabled = true
+after = "0s"
+`,
+  );
+  const warnings = await eventually(
+    () => node.warnings.filter(({ message }) => message.includes("quarantine")),
+    (all) => all.length > 0,
+  );
+  expect(warnings).toMatchObject([
+    {
+      operator: "chuck",
+      by: "estimate",
+      reason: expect.stringMatching(/^deviates with a probability of 99\.\d+ %, on about (29|30|31) paths/),
+    },
+  ]);
+  expect(node.status().policy.quarantined).toEqual(["chuck"]);
 });

@@ -97,6 +97,7 @@ export function quarantineUnder(
 
 /** One sentence on why. */
 export function describeSuspect({ suspicion, paths }: Suspect): string {
-  const percent = Math.floor(suspicion * 10_000) / 100;
+  // Nothing is certain, whatever rounding makes of it.
+  const percent = Math.min(99.99, Math.floor(suspicion * 10_000) / 100);
   return `deviates with a probability of ${percent} %, on about ${Math.round(paths)} paths that are reproducible elsewhere`;
 }
