@@ -3,7 +3,8 @@
 //
 // Checked in every round: the index is exactly that of a node that has read as far without being killed, and farther than
 // before; no client gets an answer that is complete and wrong, one that no two builders agree on, or a status that would
-// end a build. Downloads that a kill has cut off are continued at the restarted node, and must fit.
+// end a build. Downloads that a kill has cut off are continued at the restarted node, and must fit. In the end the analysis is
+// that of a rebuild from scratch.
 //
 //     node --conditions=@trustix/source e2e/node-crash.ts [--rounds 200] [--seed N]
 
@@ -12,10 +13,10 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import type { RequestListener } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { isDeepStrictEqual, parseArgs } from "node:util";
 import {
   createVerifier,
   formatFingerprint,
@@ -28,6 +29,7 @@ import {
 } from "@trustix/nix";
 import { createCacheKey } from "trustix/src/cli/keys.ts";
 import { listenTo } from "trustix/src/daemon/nodes.test.util.ts";
+import { rebuildAnalysis } from "trustix/src/daemon/rebuild-analysis.test.util.ts";
 import { dumpClaims } from "trustix/src/subscribe/dump-claims.test.util.ts";
 import { sampleEntry, TestLog, TestServer } from "trustix/src/subscribe/test-log.test.util.ts";
 import {
@@ -438,6 +440,10 @@ ${upstreams.map(({ url }, index) => `[[upstream]]\nname = "cache-${index}"\nurl 
   await node.kill();
   if (dumpClaims(indexOf(completed)).join("\n") !== reference.join("\n"))
     throw new Error("claims are missing");
+  const analysisPath = join(dirname(indexOf(completed)), "analysis.db");
+  const { kept, rebuilt } = await rebuildAnalysis(indexOf(completed), analysisPath);
+  if (!isDeepStrictEqual(kept, rebuilt)) throw new Error("the analysis is not what a rebuild makes");
+  if (kept.paths!.length === 0) throw new Error("nothing was analysed");
   const { narInfos, nars, refused, cutOff, continued } = clients;
   return {
     rounds,

@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { mapKey } from "@trustix/nix";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ClaimReader } from "./claim-reader.ts";
 import { ClaimStore } from "./claim-store.ts";
 import { type ClaimBatch, type NewClaim, packClaims } from "./claim-writer.ts";
 import { dumpClaims } from "./dump-claims.test.util.ts";
@@ -207,5 +208,107 @@ describe("ClaimStore", () => {
     const { id } = await store.log(identity(0));
     await store[Symbol.asyncDispose]();
     await expect(store.saveRollback(id, 1)).rejects.toMatchObject({ code: "CLOSED" });
+  });
+
+  it("tells what changed, in order, to whoever follows, and drops what was seen", async () => {
+    await using store = await ClaimStore.open(path);
+    const [a, b] = [await store.log(identity(0)), await store.log(identity(1))];
+    const keys = (...numbers: number[]) =>
+      new Uint8Array(Buffer.concat(numbers.map((n) => keyOf(n).subarray(0, 8)).sort(Buffer.compare)));
+    using reader = new ClaimReader(path);
+    expect(reader.feedSpan()).toEqual({ oldest: 1, newest: 0 });
+    const first: [number, number][] = [
+      [1, 1],
+      [1, 1],
+      [2, 1],
+    ];
+    await store.append(a.id, batch(first, 0));
+    await store.append(a.id, batch([[1, 1]], 3));
+    await store.append(b.id, batch([[2, 1]], 0));
+    expect(reader.change(0)).toEqual({ seq: 1, log: a.id, count: 2, seen: 5, keys: keys(1, 2) });
+    expect(reader.change(1)).toEqual({ seq: 2, log: b.id, count: 1, seen: 5, keys: keys(2) });
+    await store.forget(a.id);
+    await store.forget(a.id);
+    expect(reader.change(2)).toEqual({ seq: 3, log: a.id, count: -2, seen: 0, keys: keys(1, 2) });
+    expect(reader.change(3)).toBeUndefined();
+    expect(reader.changedSince(1)).toBe(3);
+    await store.trimFeed(3);
+    expect(reader.change(0)).toBeUndefined();
+    expect(reader.feedSpan()).toEqual({ oldest: 4, newest: 3 });
+    await store.append(a.id, batch(first, 0));
+    expect(reader.change(0)).toMatchObject({ seq: 4, count: 2 });
+    expect(reader.growth().map((row) => ({ ...row }))).toEqual([
+      { log: a.id, hour: 0, claims: 2 },
+      { log: b.id, hour: 0, claims: 1 },
+    ]);
+  });
+
+  it("keeps the system of claims, for as many systems as may be", async () => {
+    await using store = await ClaimStore.open(path);
+    const { id } = await store.log(identity(0));
+    const claims = Array.from({ length: 300 }, (_, i): NewClaim => {
+      const system = i === 0 ? undefined : `system-${i}`;
+      return { key: mapKey("raw", Buffer.from(`${i}`)), index: i, statement: `statement ${i}`, system };
+    });
+    await store.append(id, {
+      startIndex: 0,
+      nextIndex: 300,
+      unreadable: 0,
+      seenAtMs: 0,
+      parts: [packClaims(claims.slice(0, 200)), packClaims(claims.slice(200))],
+    });
+    const systems = claims.map(({ key }) => store.claims(key)[0]!.system);
+    expect(systems.filter((system) => system !== undefined)).toHaveLength(255);
+    for (const [i, system] of systems.entries()) expect([undefined, claims[i]!.system]).toContain(system);
+  });
+
+  it("keeps the newest thousand checkpoints", async () => {
+    await using store = await ClaimStore.open(path);
+    const { id } = await store.log(identity(0));
+    const head = (size: number) => ({
+      size,
+      root: new Uint8Array(32),
+      note: `note ${size}`,
+      seenAtMs: 10 * size,
+    });
+    for (let size = 1; size <= 1010; size++) await store.saveHead(id, head(size));
+    const kept = store.checkpoints(id, 2000);
+    expect(kept).toHaveLength(1000);
+    expect(kept[0]).toMatchObject({ size: 1010, note: "note 1010", seenAtMs: 10_100 });
+    expect(kept.at(-1)).toMatchObject({ size: 11 });
+    expect(store.checkpoints(id, 2).map(({ size }) => size)).toEqual([1010, 1009]);
+    await store.forget(id);
+    expect(store.checkpoints(id, 2)).toEqual([]);
+  });
+
+  it("brings a file of version 1 up to date", async () => {
+    const old = new DatabaseSync(path);
+    old.exec(`
+      CREATE TABLE log (
+        id INTEGER PRIMARY KEY,
+        origin TEXT NOT NULL, key TEXT NOT NULL, protocol TEXT NOT NULL,
+        size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL, seen INTEGER NOT NULL,
+        next_index INTEGER NOT NULL, claims INTEGER NOT NULL, unreadable INTEGER NOT NULL, surplus INTEGER NOT NULL,
+        statement_bytes INTEGER NOT NULL, rolled_back INTEGER, fault TEXT,
+        UNIQUE (origin, key, protocol)
+      ) STRICT;
+      CREATE TABLE statement (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+      CREATE TABLE claim (
+        key BLOB NOT NULL, log INTEGER NOT NULL, claim INTEGER NOT NULL, statement INTEGER NOT NULL, seen INTEGER NOT NULL,
+        PRIMARY KEY (key, log, claim)
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO log VALUES (1, 'log0.example', 'key 0', 'raw', 1, 'AAAA', 'note', 7, 1, 1, 0, 0, 9, NULL, NULL);
+      INSERT INTO statement VALUES (1, 'statement');
+      PRAGMA user_version = 1;
+    `);
+    old.prepare("INSERT INTO claim VALUES (?, 1, 0, 1, 5)").run(keyOf(3).subarray(0, 8));
+    old.close();
+    await using store = await ClaimStore.open(path);
+    const { id } = await store.log(identity(0));
+    expect(store.claims(keyOf(3))).toEqual([
+      { log: id, index: 0, statement: "statement", seenAtMs: 5000, system: undefined },
+    ]);
+    expect(store.checkpoints(id, 9)).toEqual([{ size: 1, root: "AAAA", note: "note", seenAtMs: 7 }]);
+    expect(await store.append(id, batch([[3, 1]], 1))).toMatchObject({ nextIndex: 2, claims: 2 });
   });
 });
