@@ -35,7 +35,7 @@ export function cpuSeconds(pid: number): number {
  * @param args further arguments of wrk: connections (`-c25`), time (`-d5s`), a script
  * @throws when an answer was an error
  */
-export function measureLoad(wrk: string, { pid, url }: Target, args: readonly string[]): Load {
+function measureLoad(wrk: string, { pid, url }: Target, args: readonly string[]): Load {
   const cpu = cpuSeconds(pid);
   const { stdout } = spawnSync(wrk, ["-t1", "--latency", ...args, url], { encoding: "utf8" });
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${url}: ${stdout}`);
@@ -48,7 +48,7 @@ export function measureLoad(wrk: string, { pid, url }: Target, args: readonly st
   };
 }
 
-export function spreadOf(values: readonly number[]): Spread {
+function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
   return { median: sorted[sorted.length >> 1]!, lowest: sorted[0]!, highest: sorted.at(-1)! };
 }
