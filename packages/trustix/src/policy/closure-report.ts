@@ -3,7 +3,8 @@
  */
 
 import { type Paint, renderTable, visible } from "../terminal.ts";
-import type { PolicyDecision, PolicyRefusal } from "./policy.ts";
+import type { PolicyDecision } from "./policy.ts";
+import type { PolicyRefusal } from "./verdict.ts";
 
 /** A path that is installed here. */
 export interface ClosurePath {

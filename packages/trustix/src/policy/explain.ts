@@ -5,8 +5,9 @@
 import { NixError, parseNixStatement } from "@trustix/nix";
 import { type Paint, renderTable, visible } from "../terminal.ts";
 import type { SourcedClaim, Vote } from "../votes/vote.ts";
-import type { PolicyDecision, PolicyRefusal, Verdict } from "./policy.ts";
+import type { PolicyDecision } from "./policy.ts";
 import type { QuorumOutcome } from "./quorum.ts";
+import type { PolicyRefusal, Verdict } from "./verdict.ts";
 
 /** The checkpoint that proves a log's entries, as far as this node has followed the log. */
 export interface CheckpointFacts {

@@ -15,11 +15,12 @@ import { type PolicySettings, policyProblems, type QuorumSettings } from "../con
 import { TrustixError } from "../errors.ts";
 import { withoutQuarantine } from "../votes/quarantine.ts";
 import type { Vote } from "../votes/vote.ts";
-import { type Candidate, type Decision, decide, type RefusalReason, type Rule } from "./decide.ts";
+import { type Decision, decide, type Rule } from "./decide.ts";
 import { matchesGlob } from "./glob.ts";
 import { evaluateQuorum, majorityThreshold, percentageThreshold, type Quorum } from "./quorum.ts";
 import type { PolicyScript } from "./script.ts";
 import { storePathOf } from "./statement-path.ts";
+import { neverEasier, type Verdict } from "./verdict.ts";
 
 /** Name of the rule for paths that no `[[policy.rule]]` matches. */
 const DEFAULT_RULE = "default";
@@ -33,48 +34,6 @@ export interface PathFacts {
   /** The statement that the path's own name proves: see {@link provenStatement}. The caller has verified it. */
   readonly proven?: string | undefined;
 }
-
-/** The rule that was applied. */
-export interface AppliedRule {
-  readonly name: string;
-  /** Why this one: completes "this rule applies because …". */
-  readonly because: string;
-  /** Whom it asks, in its order. */
-  readonly operators: readonly string[];
-}
-
-/** Why a statement was accepted. */
-export type AcceptanceBasis =
-  /** The store path itself proves the contents; nobody was asked. */
-  | "content-addressed"
-  /** The rule's quorum is met. */
-  | "quorum"
-  /** The policy's script accepted it. */
-  | "script"
-  /** The mode is `report`, and `enforce` would have refused. */
-  | "report";
-
-/** Why nothing was accepted. */
-export type PolicyRefusal =
-  | RefusalReason
-  /** It would be accepted if nobody were in quarantine. */
-  | "quarantine"
-  /** The policy's script refused. */
-  | "script-refused"
-  /** The policy's script failed: it threw, ran too long, or returned what it may not. */
-  | "policy-error";
-
-/** What a policy says in one mode. */
-export type Verdict = {
-  readonly rule: AppliedRule;
-  /** Statements of the rule's operators, most supported first. */
-  readonly candidates: readonly Candidate[];
-  /** One sentence for people. May contain text that a script returned: escape it for terminals and headers. */
-  readonly explanation: string;
-} & (
-  | { readonly accepted: true; readonly statement: string; readonly basis: AcceptanceBasis }
-  | { readonly accepted: false; readonly reason: PolicyRefusal }
-);
 
 /** A verdict with all that it was made from. */
 export type PolicyDecision = Verdict & {
@@ -326,21 +285,6 @@ function namesOf(facts: PathFacts, votes: readonly Vote[], statements: readonly 
     }
   }
   return [...names];
-}
-
-/**
- * What comes of a verdict without the quarantined operators, given the one in which everybody counts: quarantine may withhold
- * an acceptance and never bring one about, whether by rules or by a script.
- */
-function neverEasier(verdict: Verdict, everybody: Verdict): Verdict {
-  const { rule, candidates } = verdict;
-  if (!verdict.accepted) return everybody.accepted ? { ...verdict, reason: "quarantine" } : verdict;
-  if (everybody.accepted && everybody.statement === verdict.statement) return verdict;
-  const explanation = everybody.accepted
-    ? "another statement would be accepted if nobody were in quarantine"
-    : `${everybody.explanation}; what operators in quarantine say still speaks against others`;
-  const reason = everybody.accepted ? "quarantine" : everybody.reason;
-  return { rule, candidates, explanation, accepted: false, reason };
 }
 
 /** Whether a path, as `storePathOf` finds it, is the one in question. */

@@ -4,7 +4,8 @@
 
 import { type Paint, renderTable, visible } from "../terminal.ts";
 import type { Vote } from "../votes/vote.ts";
-import type { PathFacts, Policy, Verdict } from "./policy.ts";
+import type { PathFacts, Policy } from "./policy.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** A path, with what every operator said of it. */
 export interface ReplayCase {

@@ -55,7 +55,7 @@ export function chooseSuspects(
 }
 
 /** How many of so many operators may be in quarantine before nobody is added automatically. */
-export function mostQuarantined({ atMost }: QuarantineSettings, operators: number): number {
+function mostQuarantined({ atMost }: QuarantineSettings, operators: number): number {
   return Math.floor((Number(atMost.slice(0, -1)) * operators) / 100);
 }
 
