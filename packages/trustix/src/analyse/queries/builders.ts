@@ -101,7 +101,7 @@ function withoutOperator({
 
 function matrixOf(names: readonly string[], { columns, catalogue }: PathTables): BuildersJson["matrix"] {
   const paths = new Map<number, number>();
-  for (const { pattern, paths: more } of columns.cells()) {
+  for (const { pattern, paths: more } of columns.totals()) {
     paths.set(pattern, (paths.get(pattern) ?? 0) + more);
   }
   const patterns = Array.from(paths, ([id, count]) => [catalogue.pattern(id)?.text ?? "", count] as const);

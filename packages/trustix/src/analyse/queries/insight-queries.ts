@@ -228,7 +228,7 @@ export class InsightQueries implements Disposable {
     const { version, tables } = this.#index;
     if (this.#known?.version !== version) {
       const counts = countAll(tables);
-      this.#known = { version, counts, ...timelineOf(this.#reader!.database, counts) };
+      this.#known = { version, counts, ...timelineOf(this.#reader!.database, tables) };
     }
     return this.#known;
   }

@@ -10,20 +10,28 @@ const MAX_SPANS = 400;
 /** Lengths of a span of the timeline, in hours: those that people think in. */
 const SPAN_HOURS = [1, 2, 3, 6, 12, 24, 48, 168, 336, 672, 1344, 2688, 5376, 10_752];
 
-/** The counts of all paths; one bucket for each hour in which some were first seen. */
+/** The counts of all paths. */
 export function countAll({ columns, catalogue }: PathTables): NamedCounts {
   return countNamed(patternCounts(), catalogue);
 
   function* patternCounts(): Generator<PatternCount> {
-    for (const { hour, pattern, system, paths } of columns.cells()) {
-      yield {
-        pattern: catalogue.pattern(pattern)?.text ?? "",
-        paths,
-        system: catalogue.system(system),
-        bucketMs: hour * HOUR_MS,
-      };
+    for (const { pattern, system, paths } of columns.totals()) {
+      const text = catalogue.pattern(pattern)?.text ?? "";
+      yield { pattern: text, paths, system: catalogue.system(system) };
     }
   }
+}
+
+/** Paths by status and by the hour in which they were first seen. */
+function hoursOf({ columns, catalogue }: PathTables): Map<number, Counts> {
+  const hours = new Map<number, Counts>();
+  for (const { hour, pattern, paths } of columns.cells()) {
+    const counts = hours.get(hour) ?? noCounts();
+    hours.set(hour, counts);
+    counts.paths += paths;
+    counts[catalogue.pattern(pattern)?.status ?? "unchecked"] += paths;
+  }
+  return hours;
 }
 
 /** Claims that came in, by hour and operator. */
@@ -56,8 +64,12 @@ function turnsOf(
     }));
 }
 
+type Counts = { -readonly [K in keyof StatusCountsJson]: number };
+
+const noCounts = (): Counts => ({ paths: 0, reproducible: 0, disputed: 0, single: 0, unchecked: 0 });
+
 interface Point {
-  readonly counts: StatusCountsJson;
+  readonly counts: Counts;
   readonly claims: Record<string, number>;
   disputed: number;
   healed: number;
@@ -66,13 +78,11 @@ interface Point {
 /** The timeline, and how many claims there are in all. */
 export function timelineOf(
   database: DatabaseSync,
-  counts: NamedCounts,
+  tables: PathTables,
 ): { readonly claims: number; readonly timeline: OverviewJson["timeline"] } {
   const growth = growthOf(database);
   const turns = turnsOf(database);
-  const buckets = counts.buckets.flatMap(({ bucketMs, ...each }) =>
-    bucketMs === undefined ? [] : [{ hour: bucketMs / HOUR_MS, counts: each }],
-  );
+  const buckets = Array.from(hoursOf(tables), ([hour, counts]) => ({ hour, counts }));
   const hours = [...growth, ...turns, ...buckets].map(({ hour }) => hour);
   const first = hours.reduce((least, hour) => Math.min(least, hour), Number.POSITIVE_INFINITY);
   const last = hours.reduce((most, hour) => Math.max(most, hour), 0);
@@ -84,8 +94,7 @@ export function timelineOf(
     const span = Math.floor(hour / length);
     let point = points.get(span);
     if (point === undefined) {
-      const counts = { paths: 0, reproducible: 0, disputed: 0, single: 0, unchecked: 0 };
-      point = { counts, claims: {}, disputed: 0, healed: 0 };
+      point = { counts: noCounts(), claims: {}, disputed: 0, healed: 0 };
       points.set(span, point);
     }
     return point;
@@ -113,7 +122,7 @@ export function timelineOf(
   };
 }
 
-function add(into: { -readonly [K in keyof StatusCountsJson]: number }, counts: StatusCountsJson): void {
+function add(into: Counts, counts: StatusCountsJson): void {
   into.paths += counts.paths;
   into.reproducible += counts.reproducible;
   into.disputed += counts.disputed;

@@ -33,8 +33,10 @@ export class PathColumns {
   changed = new Uint32Array(1024);
   /** Tells a path's present name from earlier ones. */
   nameTag = new Uint32Array(1024);
-  /** By hour, then by pattern and system. */
-  readonly #cells = new Map<number, Map<number, number>>();
+  /** By pattern and system. */
+  readonly #totals = new Map<number, number>();
+  /** Likewise, of each hour. */
+  readonly #hours = new Map<number, Map<number, number>>();
 
   /** Sets a row. Returns whether it has a name that it did not have before. */
   set({ id, name, pattern, system, firstSeen, changed }: PathRow): boolean {
@@ -63,26 +65,28 @@ export class PathColumns {
     return this.nameTag[id] === tagOf(name);
   }
 
-  /** All paths, counted. */
+  /** All paths, counted by hour, pattern and system. */
   *cells(): Generator<Cell> {
-    for (const [hour, counts] of this.#cells) {
-      for (const [key, paths] of counts) {
-        yield { hour, pattern: Math.floor(key / (MAX_SYSTEM + 1)), system: key % (MAX_SYSTEM + 1), paths };
-      }
+    for (const [hour, counts] of this.#hours) {
+      for (const [key, paths] of counts) yield { hour, ...kindOf(key), paths };
     }
+  }
+
+  /** All paths, counted by pattern and system: few, however many paths and hours there are. */
+  *totals(): Generator<Omit<Cell, "hour">> {
+    for (const [key, paths] of this.#totals) yield { ...kindOf(key), paths };
   }
 
   #count(id: number, change: 1 | -1): void {
     const hour = Math.floor(this.firstSeen[id]! / HOUR);
     const key = this.pattern[id]! * (MAX_SYSTEM + 1) + this.system[id]!;
-    let counts = this.#cells.get(hour);
+    let counts = this.#hours.get(hour);
     if (counts === undefined) {
       counts = new Map();
-      this.#cells.set(hour, counts);
+      this.#hours.set(hour, counts);
     }
-    const paths = (counts.get(key) ?? 0) + change;
-    if (paths === 0) counts.delete(key);
-    else counts.set(key, paths);
+    add(counts, key, change);
+    add(this.#totals, key, change);
   }
 
   #grow(id: number): void {
@@ -97,6 +101,17 @@ export class PathColumns {
     this.changed = grown(new Uint32Array(length), this.changed);
     this.nameTag = grown(new Uint32Array(length), this.nameTag);
   }
+}
+
+/** Pattern and system of a key. */
+function kindOf(key: number): { readonly pattern: number; readonly system: number } {
+  return { pattern: Math.floor(key / (MAX_SYSTEM + 1)), system: key % (MAX_SYSTEM + 1) };
+}
+
+function add(counts: Map<number, number>, key: number, change: number): void {
+  const count = (counts.get(key) ?? 0) + change;
+  if (count === 0) counts.delete(key);
+  else counts.set(key, count);
 }
 
 /** FNV-1a, 32 bits. */

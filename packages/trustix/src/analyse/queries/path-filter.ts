@@ -4,7 +4,7 @@ import type { Catalogue, KnownPattern } from "./catalogue.ts";
 import type { PathColumns } from "./path-columns.ts";
 
 /** What a path must be. */
-export interface PathFilter {
+export interface Selection {
   readonly status?: PathStatusName | undefined;
   readonly kind?: PathClassName | undefined;
   readonly system?: string | undefined;
@@ -14,30 +14,48 @@ export interface PathFilter {
   readonly outlier?: boolean | undefined;
 }
 
-/** Whether a path, by number, is what it must be. */
-export function acceptsPath(
-  filter: PathFilter,
-  catalogue: Catalogue,
-  { pattern, system }: PathColumns,
-): (id: number) => boolean {
-  const wantedSystem = filter.system === undefined ? undefined : catalogue.systemNamed(filter.system);
-  if (wantedSystem === -1) return () => false;
-  const mask = new Uint8Array(catalogue.patternsEnd);
-  for (let id = 1; id < mask.length; id++) {
-    const known = catalogue.pattern(id);
-    if (known !== undefined && acceptsPattern(filter, catalogue, known)) mask[id] = 1;
+/** Any system. */
+const ANY = -2;
+
+/** Tells whether a path, by number, is what it must be. */
+export class PathFilter {
+  readonly #columns: PathColumns;
+  /** By pattern. */
+  readonly #mask: Uint8Array;
+  readonly #system: number;
+  /** The share of all paths that pass. */
+  readonly share: number;
+
+  constructor(selection: Selection, catalogue: Catalogue, columns: PathColumns) {
+    this.#columns = columns;
+    this.#system = selection.system === undefined ? ANY : catalogue.systemNamed(selection.system);
+    this.#mask = new Uint8Array(catalogue.patternsEnd);
+    for (let id = 1; id < this.#mask.length; id++) {
+      const known = catalogue.pattern(id);
+      if (known !== undefined && acceptsPattern(selection, catalogue, known)) this.#mask[id] = 1;
+    }
+    let [passing, all] = [0, 0];
+    for (const { pattern, system, paths } of columns.totals()) {
+      all += paths;
+      if (this.#mask[pattern] === 1 && (this.#system === ANY || system === this.#system)) passing += paths;
+    }
+    this.share = all === 0 ? 0 : passing / all;
   }
-  if (wantedSystem === undefined) return (id) => mask[pattern[id]!] === 1;
-  return (id) => mask[pattern[id]!] === 1 && system[id] === wantedSystem;
+
+  accepts(id: number): boolean {
+    const { pattern, system } = this.#columns;
+    return this.#mask[pattern[id]!] === 1 && (this.#system === ANY || system[id] === this.#system);
+  }
 }
 
-function acceptsPattern(filter: PathFilter, catalogue: Catalogue, known: KnownPattern): boolean {
-  if (filter.status !== undefined && known.status !== filter.status) return false;
-  if (filter.kind !== undefined && known.kind !== filter.kind) return false;
-  if (filter.operator === undefined) return true;
-  const operator = catalogue.operatorNamed(filter.operator);
+function acceptsPattern(selection: Selection, catalogue: Catalogue, known: KnownPattern): boolean {
+  if (selection.status !== undefined && known.status !== selection.status) return false;
+  if (selection.kind !== undefined && known.kind !== selection.kind) return false;
+  if (selection.operator === undefined) return true;
+  const operator = catalogue.operatorNamed(selection.operator);
   const { agreeing, outliers } = known;
   const isOutlier = outliers.includes(operator);
   if (!isOutlier && !agreeing.includes(operator)) return false;
-  return filter.outlier === undefined || filter.outlier === (isOutlier && agreeing.length > outliers.length);
+  const isAgainstMost = isOutlier && agreeing.length > outliers.length;
+  return selection.outlier === undefined || selection.outlier === isAgainstMost;
 }

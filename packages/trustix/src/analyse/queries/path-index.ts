@@ -1,6 +1,6 @@
 // All paths of the analysis database as far as every question asks about all of them: columns and names, held in memory
 // and kept up to date by the version of each row. A million paths take about 60 MB, and are read in two or three seconds.
-import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { Catalogue } from "./catalogue.ts";
 import { type NamedPath, NameOrder } from "./name-order.ts";
 import type { Pace } from "./pace.ts";
@@ -10,6 +10,16 @@ import { PathColumns } from "./path-columns.ts";
 const PAGE = 2048;
 /** Rows whose names are put in order at a time. */
 const BATCH = 16_384;
+
+type Row = readonly [
+  version: number,
+  id: number,
+  name: string,
+  pattern: number,
+  system: number,
+  firstSeen: number,
+  changed: number,
+];
 
 /** What is in memory. */
 export interface PathTables {
@@ -78,21 +88,13 @@ async function readRows(
     `SELECT version, id, name, pattern, system, first_seen, changed FROM path
      WHERE (version, id) > (?, ?) ORDER BY version, id LIMIT ${PAGE}`,
   );
+  select.setReturnArrays(true);
   let added: NamedPath[] = [];
   let position: readonly [number, number] = [after, Number.MAX_SAFE_INTEGER];
   for (;;) {
-    const rows = page(select, position);
-    for (const row of rows) {
-      const id = row.id as number;
-      const name = row.name as string;
-      const isRenamed = columns.set({
-        id,
-        name,
-        pattern: row.pattern as number,
-        system: row.system as number,
-        firstSeen: row.first_seen as number,
-        changed: row.changed as number,
-      });
+    const rows = select.all(...position) as unknown as Row[];
+    for (const [, id, name, pattern, system, firstSeen, changed] of rows) {
+      const isRenamed = columns.set({ id, name, pattern, system, firstSeen, changed });
       if (isRenamed) added.push({ id, name });
     }
     const last = rows.at(-1);
@@ -101,14 +103,7 @@ async function readRows(
       added = [];
     }
     if (last === undefined) return;
-    position = [last.version as number, last.id as number];
+    position = [last[0], last[1]];
     if (pace.isDue) await pace.pause();
   }
-}
-
-function page(
-  select: StatementSync,
-  [version, id]: readonly [number, number],
-): Record<string, SQLOutputValue>[] {
-  return select.all(version, id);
 }

@@ -2,13 +2,14 @@
 // text is looked for in all names of the block at once, or only in those that pass.
 import { type NameOrder, nameAt, type Run, rowFrom, rowOf } from "./name-order.ts";
 import type { Pace } from "./pace.ts";
+import type { PathFilter } from "./path-filter.ts";
+import type { PathTables } from "./path-index.ts";
 
 /** What to look for. */
 export interface Wanted {
   /** In lower case; `""` is in every name. */
   readonly text: string;
-  /** Whether a path passes the filter. */
-  readonly accepts: (id: number) => boolean;
+  readonly filter: PathFilter;
   /** Whether a name is the present one of a path. */
   readonly isNamed: (id: number, name: string) => boolean;
 }
@@ -20,42 +21,65 @@ export interface NamedRow {
   readonly name: string;
 }
 
-const BLOCK = 4096;
-/** Bytes that are searched in the time that it takes to look at one name by itself. */
-const BYTES_A_NAME = 128;
+/** Rows that are looked at in one way. */
+const BLOCK = 8192;
+/** About how long it takes, in nanoseconds: to see whether one path passes, to look at the name of one that does, to search one name among others, and to tell which path a match is of. */
+const COST = { filter: 6, name: 100, search: 14, match: 120 };
 /** Above every character of a name. */
 const LAST = "\x7f";
 
-/** Calls `take` with rows of a run in their order, until it returns false. */
-async function scan(
-  run: Run,
-  range: { readonly from: number; readonly end: number },
-  { text, accepts }: Wanted,
-  take: (row: number) => boolean,
-  pace: Pace,
-): Promise<void> {
-  const passing = new Uint32Array(BLOCK);
-  for (let from = range.from; from < range.end; from += BLOCK) {
-    const end = Math.min(range.end, from + BLOCK);
-    let count = 0;
-    for (let row = from; row < end; row++) if (accepts(run.ids[row]!)) passing[count++] = row;
-    const bytes = run.starts[end]! - run.starts[from]!;
-    if (text === "" || count * BYTES_A_NAME < bytes) {
-      for (const row of passing.subarray(0, count)) {
+/** Rows of a run that are of interest. */
+interface Scan {
+  readonly run: Run;
+  readonly from: number;
+  readonly end: number;
+  readonly text: string;
+  /** Whether a path passes. */
+  readonly accepts: (id: number) => boolean;
+  /** About which share of paths passes. */
+  readonly share: () => number;
+}
+
+/** Calls `take` with the rows in their order, until it returns false. */
+async function scan(options: Scan, take: (row: number) => boolean, pace: Pace): Promise<void> {
+  const { run, text, accepts, share } = options;
+  /** Share of names that have the text, as far as is known. */
+  let density = 0;
+  for (let from = options.from; from < options.end; from += BLOCK) {
+    const end = Math.min(options.end, from + BLOCK);
+    const isSearched = text !== "" && COST.search + COST.match * density < COST.filter + COST.name * share();
+    if (isSearched) {
+      const matches = searchBlock(run, from, end, text, (row) => !accepts(run.ids[row]!) || take(row));
+      if (matches === undefined) return;
+      density = matches / (end - from);
+    } else {
+      for (let row = from; row < end; row++) {
+        if (!accepts(run.ids[row]!)) continue;
         if (text !== "" && !nameAt(run, row).includes(text)) continue;
         if (!take(row)) return;
       }
-    } else {
-      const block = run.bytes.subarray(0, run.starts[end]!);
-      let row = from;
-      for (let at = run.starts[from]!; ; at = run.starts[row + 1]!) {
-        at = block.indexOf(text, at, "latin1");
-        if (at < 0) break;
-        row = rowOf(run, at, row);
-        if (accepts(run.ids[row]!) && !take(row)) return;
-      }
     }
     if (pace.isDue) await pace.pause();
+  }
+}
+
+/** Calls `take` with the rows that have a text. Returns how many there are; undefined when `take` returned false. */
+function searchBlock(
+  run: Run,
+  from: number,
+  end: number,
+  text: string,
+  take: (row: number) => boolean,
+): number | undefined {
+  const block = run.bytes.subarray(0, run.starts[end]!);
+  let matches = 0;
+  for (let row = from, at = run.starts[from]!; ; at = run.starts[row + 1]!) {
+    at = block.indexOf(text, at, "latin1");
+    if (at < 0) return matches;
+    // Matches are close together or few: the row is mostly near.
+    row = rowOf(run, at, row);
+    matches++;
+    if (!take(row)) return undefined;
   }
 }
 
@@ -78,8 +102,9 @@ export async function findByName(
   pace: Pace,
 ): Promise<NamedRow[]> {
   const { part, after, limit } = options;
-  const { text } = wanted;
+  const { text, filter, isNamed } = wanted;
   const found: NamedRow[] = [];
+  if (filter.share === 0) return found;
   for (const run of names.runs) {
     const resume = after === undefined ? 0 : rowFrom(run, after.name, after.id + 1);
     const begins = part === "beginning";
@@ -88,11 +113,13 @@ export async function findByName(
     let room = limit;
     const take = (row: number): boolean => {
       const [id, name] = [run.ids[row]!, nameAt(run, row)];
-      if ((!begins && name.startsWith(text)) || !wanted.isNamed(id, name)) return true;
+      if ((!begins && name.startsWith(text)) || !isNamed(id, name)) return true;
       found.push({ id, name });
       return --room > 0;
     };
-    await scan(run, { from, end }, begins ? { ...wanted, text: "" } : wanted, take, pace);
+    const accepts = (id: number): boolean => filter.accepts(id);
+    const rows = { run, from, end, text: begins ? "" : text, accepts, share: () => filter.share };
+    await scan(rows, take, pace);
   }
   // A path that got back a name that it had is there twice.
   const sorted = found.sort(byName).filter((row, i, all) => row.id !== all[i - 1]?.id);
@@ -113,13 +140,19 @@ const isNewer = (id: number, changed: number, than: ChangedRow): boolean =>
 class Newest {
   readonly rows: ChangedRow[] = [];
   readonly #limit: number;
+  /** What changed before this is not among the best. */
+  floor = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
+  get isFull(): boolean {
+    return this.rows.length >= this.#limit;
+  }
+
   accepts(id: number, changed: number): boolean {
-    return this.rows.length < this.#limit || isNewer(id, changed, this.rows.at(-1)!);
+    return !this.isFull || isNewer(id, changed, this.rows.at(-1)!);
   }
 
   add(row: ChangedRow): void {
@@ -131,48 +164,56 @@ class Newest {
     }
     this.rows.splice(low, 0, row);
     if (this.rows.length > this.#limit) this.rows.pop();
+    if (this.isFull) this.floor = this.rows.at(-1)!.changed;
   }
 }
 
 /**
  * The `limit` paths that changed last.
- * @param wanted without a text no name is looked at
+ * @param wanted with `""` every path is found, without a text none by its name
  * @param options.others paths that are found whatever their name is, if they pass
  */
 export async function findByChange(
-  names: NameOrder,
+  { names, columns }: Pick<PathTables, "names" | "columns">,
   wanted: Omit<Wanted, "text"> & { readonly text: string | undefined },
   options: {
-    readonly changed: (id: number) => number;
     readonly others: readonly number[];
     readonly after?: ChangedRow | undefined;
     readonly limit: number;
   },
   pace: Pace,
 ): Promise<ChangedRow[]> {
-  const { changed, others, after, limit } = options;
-  const { text } = wanted;
+  const { others, after, limit } = options;
+  const { text, filter, isNamed } = wanted;
   const newest = new Newest(limit);
+  if (filter.share === 0) return newest.rows;
   // What is older than all that was found need not be looked at, and soon that is almost everything.
   const accepts = (id: number): boolean => {
-    if (!wanted.accepts(id)) return false;
-    const time = changed(id);
-    if (!newest.accepts(id, time)) return false;
-    return after === undefined || time < after.changed || (time === after.changed && id < after.id);
+    const changed = columns.changed[id]!;
+    if (changed < newest.floor || !newest.accepts(id, changed) || !filter.accepts(id)) return false;
+    return after === undefined || changed < after.changed || (changed === after.changed && id < after.id);
   };
-  const add = (id: number): void => newest.add({ id, changed: changed(id) });
-  for (const id of new Set(others)) if (accepts(id)) add(id);
+  const add = (id: number): void => newest.add({ id, changed: columns.changed[id]! });
+  if (text === "") {
+    // From the newest number on, as new paths have changed last.
+    for (let id = columns.end - 1; id > 0; id--) {
+      if (columns.changed[id]! >= newest.floor && accepts(id)) add(id);
+      if (id % BLOCK === 0 && pace.isDue) await pace.pause();
+    }
+    return newest.rows;
+  }
   const known = new Set(others);
+  for (const id of known) if (accepts(id)) add(id);
   for (const run of text === undefined ? [] : names.runs) {
     const take = (row: number): boolean => {
       const id = run.ids[row]!;
-      if (known.has(id) || !wanted.isNamed(id, nameAt(run, row))) return true;
+      if (known.has(id) || !isNamed(id, nameAt(run, row))) return true;
       known.add(id);
       add(id);
       return true;
     };
-    const range = { from: 0, end: run.ids.length };
-    await scan(run, range, { ...wanted, text: text ?? "", accepts }, take, pace);
+    const share = (): number => (newest.isFull ? 0 : filter.share);
+    await scan({ run, from: 0, end: run.ids.length, text: text ?? "", accepts, share }, take, pace);
   }
   return newest.rows;
 }

@@ -4,7 +4,7 @@ import { TrustixError } from "../../errors.ts";
 import type { PathPageJson, PathsQuery } from "../../http/insight-schema.ts";
 import { formatCursor, type Place, parseCursor, queryTag } from "./cursor.ts";
 import type { Pace } from "./pace.ts";
-import { acceptsPath } from "./path-filter.ts";
+import { PathFilter } from "./path-filter.ts";
 import type { PathIndex, PathTables } from "./path-index.ts";
 import { findByChange, findByName, type NamedRow, type Wanted } from "./path-scan.ts";
 import type { Summaries } from "./summaries.ts";
@@ -64,7 +64,7 @@ export class PathSearch {
     const outlier = query.outlier === undefined ? undefined : query.outlier === "true";
     const { columns, catalogue } = tables;
     const matching = {
-      accepts: acceptsPath({ ...query, outlier }, catalogue, columns),
+      filter: new PathFilter({ ...query, outlier }, catalogue, columns),
       isNamed: (id: number, name: string) => columns.isNamed(id, name),
     };
     const needle = needleOf(query.q ?? "");
@@ -108,7 +108,7 @@ export class PathSearch {
     }
     if (hash !== undefined && found.length < limit) {
       const rows = this.#beginningWith(hash)
-        .filter((row) => matching.accepts(row.id) && (name === undefined || !row.name.includes(name)))
+        .filter((row) => matching.filter.accepts(row.id) && (name === undefined || !row.name.includes(name)))
         .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id - b.id));
       const last = resume(2);
       const rest =
@@ -121,7 +121,7 @@ export class PathSearch {
   }
 
   async #byChange(
-    { names, columns }: PathTables,
+    tables: PathTables,
     { name, hash }: Needle,
     matching: Matching,
     { after, limit }: Span,
@@ -129,12 +129,11 @@ export class PathSearch {
   ): Promise<Place[]> {
     const others = hash === undefined ? [] : this.#beginningWith(hash).map(({ id }) => id);
     const options = {
-      changed: (id: number) => columns.changed[id]!,
       others,
       after: after !== undefined && "changed" in after ? after : undefined,
       limit,
     };
-    return findByChange(names, { ...matching, text: name }, options, pace);
+    return findByChange(tables, { ...matching, text: name }, options, pace);
   }
 
   #beginningWith(hash: string): NamedRow[] {

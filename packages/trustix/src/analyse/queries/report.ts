@@ -6,7 +6,7 @@ import type { ReportJson, ReportRequest } from "../../http/insight-schema.ts";
 import type { PatternCount } from "../report.ts";
 import { countNamed } from "./counts.ts";
 import type { Pace } from "./pace.ts";
-import { acceptsPath } from "./path-filter.ts";
+import { PathFilter } from "./path-filter.ts";
 import type { PathIndex, PathTables } from "./path-index.ts";
 import type { Summaries } from "./summaries.ts";
 
@@ -115,9 +115,9 @@ function selectionOf({ system, from, until }: ReportRequest, tables: PathTables)
   if (end < begin) {
     throw new TrustixError("INVALID_ARGUMENT", `the span from ${from} ends before, at ${until}`);
   }
-  const accepts = acceptsPath({ system }, tables.catalogue, columns);
+  const filter = new PathFilter({ system }, tables.catalogue, columns);
   return (id) =>
-    columns.has(id) && columns.firstSeen[id]! >= begin && columns.firstSeen[id]! < end && accepts(id);
+    columns.has(id) && columns.firstSeen[id]! >= begin && columns.firstSeen[id]! < end && filter.accepts(id);
 }
 
 async function countEach(
