@@ -19,7 +19,8 @@ export async function chromiumStage(): Promise<Outcome> {
   return IN_CI ? failed(`no Chromium: ${HOW}`) : passed({}, [`no Chromium: ${HOW}`]);
 }
 
-async function findChromium(): Promise<string | undefined> {
+/** The Chromium that CHROMIUM names, or one on the PATH. */
+export async function findChromium(): Promise<string | undefined> {
   const named = process.env.CHROMIUM;
   const onPath = (process.env.PATH ?? "")
     .split(delimiter)

@@ -78,6 +78,7 @@ export const VERDICT: Readonly<Record<"suspect" | "faithful" | "unclear", Meanin
   },
   unclear: {
     label: "Unclear",
-    meaning: "There are too few paths that others have built as well to say anything.",
+    meaning:
+      "Nothing points to a deviation, but too few of its paths were built by others to rule one out: about a thousand are needed.",
   },
 };

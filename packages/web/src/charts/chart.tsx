@@ -40,13 +40,13 @@ export function Chart({
   latest.current = data;
   const point = useSignal<number | undefined>(undefined);
   const failed = useSignal(false);
-  const shape = `${data.kind} ${data.series.map(({ colour }) => colour).join(" ")} ${colours.value}`;
+  const shape = `${data.kind} ${data.series.map(({ colour }) => colour).join(" ")} ${colours.value} ${spanMs}`;
   useEffect(() => {
     let isOver = false;
     import("./plot.ts").then(
       ({ drawPlot }) => {
         if (isOver || element.current === null) return;
-        plot.current = drawPlot(element.current, latest.current, (index) => {
+        plot.current = drawPlot(element.current, latest.current, spanMs, (index) => {
           point.value = index;
         });
       },
@@ -61,7 +61,7 @@ export function Chart({
     };
   }, [shape]);
   useEffect(() => plot.current?.update(data), [data]);
-  const index = point.value ?? data.times.length - 1;
+  const index = Math.min(point.value ?? Number.POSITIVE_INFINITY, data.times.length - 1);
   const at = data.times[index];
   return (
     <div class="chart">

@@ -12,11 +12,13 @@ const HEIGHT = 190;
 
 /**
  * Draws into an element, in the colours that its style has now, and follows its width.
+ * @param spanMs from one time to the next
  * @param onPoint told which point the reader points at; undefined for none
  */
 export function drawPlot(
   element: HTMLElement,
   data: ChartData,
+  spanMs: number,
   onPoint: (index: number | undefined) => void,
 ): Plot {
   const { fontFamily } = getComputedStyle(element);
@@ -48,12 +50,15 @@ export function drawPlot(
       height: HEIGHT,
       series: [{}, ...series],
       axes: [axis, { ...axis, size: 48, values: (_, ticks) => ticks.map(shortNumber) }],
-      scales: { y: { range: (_, __, max) => [0, Math.max(1, max * 1.05)] } },
+      scales: {
+        x: { range: (_, min, max) => [min, max + (isStacked ? spanMs / 1000 : 0)] },
+        y: { range: (_, __, max) => [0, Math.max(1, max * 1.05)] },
+      },
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)] },
     },
-    columns(data),
+    columns(data, spanMs),
     element,
   );
   const observer = new ResizeObserver(() => {
@@ -61,7 +66,7 @@ export function drawPlot(
   });
   observer.observe(element);
   return {
-    update: (next) => plot.setData(columns(next)),
+    update: (next) => plot.setData(columns(next, spanMs)),
     [Symbol.dispose]: () => {
       observer.disconnect();
       plot.destroy();
@@ -87,9 +92,11 @@ function shortNumber(value: number): string {
   return value >= 1e6 ? `${value / 1e6}M` : value >= 1e3 ? `${value / 1e3}k` : String(value);
 }
 
-function columns(data: ChartData): uPlot.AlignedData {
+function columns(data: ChartData, spanMs: number): uPlot.AlignedData {
   if (data.kind === "lines") {
-    return [[...data.times], ...data.series.map(({ values }) => [...values])];
+    // A step needs its end: the last span's is drawn as one more point.
+    const end = (data.times.at(-1) ?? 0) + spanMs / 1000;
+    return [[...data.times, end], ...data.series.map(({ values }) => [...values, values.at(-1) ?? 0])];
   }
   const sums: number[][] = [];
   for (const { values } of data.series) {

@@ -167,7 +167,7 @@ function Builder({ builder }: { readonly builder: BuilderJson }) {
         </dd>
         <dt>Alone</dt>
         <dd>
-          {formatCount(alone)} <span class="dim">that nobody else has built</span>
+          {formatCount(alone)} <span class="dim">of these with nobody on its side</span>
         </dd>
         {torn > 0 && (
           <>
@@ -177,7 +177,7 @@ function Builder({ builder }: { readonly builder: BuilderJson }) {
             </dd>
           </>
         )}
-        {assessment !== null && (
+        {assessment !== null && assessment.reproduciblePaths >= 1 && (
           <>
             <dt>Deviation</dt>
             <dd>

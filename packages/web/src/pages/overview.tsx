@@ -139,7 +139,7 @@ const OPERATOR_COLOURS = [
 ] as const;
 
 function Timelines({ timeline }: { readonly timeline: OverviewJson["timeline"] }) {
-  const [agreement, claims] = useMemo(() => chartsOf(timeline), [timeline]);
+  const [agreement, claims] = useMemo(() => chartsOf(fillGaps(timeline)), [timeline]);
   if (timeline.points.length === 0) return null;
   return (
     <>
@@ -155,6 +155,26 @@ function Timelines({ timeline }: { readonly timeline: OverviewJson["timeline"] }
       </Panel>
     </>
   );
+}
+
+/** Spans that are drawn at least. */
+const MIN_SPANS = 12;
+/** The node sends 400. */
+const MAX_SPANS = 500;
+const NO_PATHS = { paths: 0, reproducible: 0, disputed: 0, single: 0, unchecked: 0 };
+
+/** The timeline with all its spans: those in which nothing happened, and some before the first. */
+function fillGaps({ points, spanMs }: OverviewJson["timeline"]): OverviewJson["timeline"] {
+  const known = new Map(points.map((point) => [Date.parse(point.at), point]));
+  const [first, last] = [Math.min(...known.keys()), Math.max(...known.keys())];
+  if (!Number.isFinite(first) || !Number.isFinite(last) || !(spanMs > 0)) return { points: [], spanMs };
+  const spans = Math.min(MAX_SPANS, Math.max(MIN_SPANS, Math.round((last - first) / spanMs) + 1));
+  const filled = Array.from({ length: spans }, (_, index) => {
+    const atMs = last - (spans - 1 - index) * spanMs;
+    const at = new Date(atMs).toISOString();
+    return known.get(atMs) ?? { at, counts: NO_PATHS, claims: {}, disputed: 0, healed: 0 };
+  });
+  return { points: filled, spanMs };
 }
 
 function chartsOf({ points }: OverviewJson["timeline"]): readonly [ChartData, ChartData] {

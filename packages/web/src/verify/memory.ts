@@ -18,8 +18,10 @@ export interface RememberedTree extends TreeHead {
   readonly atMs: number;
 }
 
-/** Grows when a key is pinned or let go. */
+/** Grows when a key is remembered or let go, for what shows it. */
 export const keyChanges = signal(0);
+/** Grows when the reader decides on a key: what was verified with another is verified anew. */
+export const keyDecisions = signal(0);
 
 const keyName = (log: string): string => `trustix.key:${log}`;
 const treeName = (origin: string, vkey: string): string => `trustix.tree:${origin} ${vkey}`;
@@ -37,6 +39,7 @@ export function rememberKey(log: string, key: RememberedKey): boolean {
   parseVerifierKey(key.vkey);
   const isKept = keep(keyName(log), key);
   keyChanges.value += 1;
+  if (key.by === "reader") keyDecisions.value += 1;
   return isKept;
 }
 
@@ -44,6 +47,7 @@ export function rememberKey(log: string, key: RememberedKey): boolean {
 export function forgetKey(log: string): void {
   forget(keyName(log));
   keyChanges.value += 1;
+  keyDecisions.value += 1;
 }
 
 /** The newest tree of a log that was verified here. */

@@ -1,7 +1,7 @@
 // Verification as components use it: made once for what is shown, and anew when a key changes or the reader asks.
 import { useSignal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
-import { keyChanges } from "./memory.ts";
+import { keyDecisions } from "./memory.ts";
 
 /**
  * Runs a verification; undefined until it is done.
@@ -17,7 +17,7 @@ export function useVerification<T>(
     undefined,
   );
   const runs = useSignal(0);
-  const run = `${identity} ${keyChanges.value} ${runs.value} ${version}`;
+  const run = `${identity} ${keyDecisions.value} ${runs.value} ${version}`;
   useEffect(() => {
     const withdrawn = new AbortController();
     verify(withdrawn.signal).then(
