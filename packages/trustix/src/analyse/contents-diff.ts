@@ -28,7 +28,7 @@ const READERS: readonly ContainerReader[] = [gzipReader, tarReader, arReader, zi
 const MAX_DEPTH = 3;
 const MAX_MEMBER_DIFFERENCES = 100;
 /** Texts above this size are not compared line by line. */
-const MAX_TEXT_BYTES = 4 << 20;
+const MAX_TEXT_BYTES = 2 << 20;
 const MAX_TEXT_LINES = 200;
 /** How much is shown around a first difference. */
 export const EXCERPT_BYTES = { before: 32, after: 96 };

@@ -8,16 +8,17 @@
  */
 export type DifferenceCause = "store-path" | "timestamp";
 
-const HASH_PART = /[0-9a-df-np-sv-z]{32}(?=-[0-9A-Za-z+._?=-])/g;
+/** Begins where nothing else of the kind ends, so that long runs of letters are gone through once. */
+const HASH_PART = /(?<![0-9A-Za-z])[0-9a-df-np-sv-z]{32}(?=-[0-9A-Za-z+._?=-])/g;
 
 /** Each of bounded length, so that no input makes matching slow. */
 const TIMES = [
-  /\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?/g,
+  /(?<!\d)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?/g,
   // As mail and HTTP have it.
-  /(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?\d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4}(?: \d\d:\d\d(?::\d\d)?)?/g,
+  /(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?<!\d)\d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4}(?: \d\d:\d\d(?::\d\d)?)?/g,
   // As asctime and date write it, and as __DATE__ does.
   /(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}\d{1,2}(?!\d)(?: \d{4})?(?: \d\d:\d\d(?::\d\d)?)?(?: [A-Z]{3,4})?(?: \d{4})?/g,
-  /\d\d:\d\d:\d\d/g,
+  /(?<!\d)\d\d:\d\d:\d\d/g,
   /(?<!\d)1\d{9}(?!\d)/g,
 ];
 

@@ -18,8 +18,8 @@ export interface NarReceiver extends Disposable {
 
 /** Bytes sent ahead to the thread before the sender has to wait. */
 const AHEAD_BYTES = 512 * 1024;
-/** For comparing; what is looked into is bounded, so it takes seconds. */
-const COMPARE_TIMEOUT_MS = 5 * 60_000;
+/** For comparing; what is looked into is bounded, so it takes seconds, and the worst that anybody can make a minute or so. */
+const COMPARE_TIMEOUT_MS = 15 * 60_000;
 const MAX_HEAP_MB = 512;
 
 /** The sources run unbuilt; a bundle has the thread beside it. */

@@ -33,7 +33,7 @@ export interface NarDiffOptions {
   readonly maxOutput?: number;
   /** Files up to this size are kept while they are compared, two at a time, to be looked into. Default 16 MiB. */
   readonly maxFileBytes?: number;
-  /** Bytes of files that differ, and of what they decompress to, that are looked into in all. Default 512 MiB. */
+  /** Bytes of files that differ, and of what they decompress to, that are looked into in all. Default 256 MiB. */
   readonly maxWorkBytes?: number;
   /** For both archives. Default: directories 200 deep, otherwise those of `NarParser`. */
   readonly limits?: NarLimits;
@@ -133,7 +133,7 @@ class Walk {
     this.#maxDifferences = options.maxDifferences ?? 1000;
     this.#maxFileBytes = options.maxFileBytes ?? 16 << 20;
     this.#outputLeft = options.maxOutput ?? 2 << 20;
-    this.#budget = { workBytes: options.maxWorkBytes ?? 512 << 20, textLines: MAX_TEXT_LINES };
+    this.#budget = { workBytes: options.maxWorkBytes ?? 256 << 20, textLines: MAX_TEXT_LINES };
   }
 
   #found(difference: DifferenceJson): void {

@@ -36,7 +36,12 @@ export function textOf(bytes: Uint8Array): string | undefined {
 }
 
 /** The lines of a text, without their ends; whether the last one has an end. */
-function linesOf(text: string): { readonly lines: readonly string[]; readonly isClosed: boolean } {
+interface Lines {
+  readonly lines: readonly string[];
+  readonly isClosed: boolean;
+}
+
+function linesOf(text: string): Lines {
   if (text === "") return { lines: [], isClosed: true };
   const lines = text.split("\n");
   const isClosed = lines.at(-1) === "";
@@ -44,25 +49,26 @@ function linesOf(text: string): { readonly lines: readonly string[]; readonly is
   return { lines, isClosed };
 }
 
-/** Small numbers for lines, the same for the same line. A last line without an end is another than one with it. */
+/** Small numbers for lines, the same for the same line, and how many there are. */
 function numbered(
-  before: ReturnType<typeof linesOf>,
-  after: ReturnType<typeof linesOf>,
-): readonly [Int32Array, Int32Array] {
+  before: Lines,
+  after: Lines,
+): { readonly before: Int32Array; readonly after: Int32Array; readonly count: number } {
   const numbers = new Map<string, number>();
-  const number = ({ lines, isClosed }: ReturnType<typeof linesOf>): Int32Array =>
+  const number = ({ lines, isClosed }: Lines): Int32Array =>
     Int32Array.from(lines, (line, index) => {
-      const key = isClosed || index < lines.length - 1 ? `${line}\n` : line;
+      // A last line without an end is another than one with it. No line has an end in its text.
+      const key = isClosed || index < lines.length - 1 ? line : `\n${line}`;
       const known = numbers.get(key);
       if (known !== undefined) return known;
       numbers.set(key, numbers.size);
       return numbers.size - 1;
     });
-  return [number(before), number(after)];
+  return { before: number(before), after: number(after), count: numbers.size };
 }
 
 /** For each line of `before` the line of `after` that it stays, or -1. */
-function matchLines(before: Int32Array, after: Int32Array, maxDistance: number): Int32Array {
+function matchLines({ before, after, count }: ReturnType<typeof numbered>, maxDistance: number): Int32Array {
   const matches = new Int32Array(before.length).fill(-1);
   let start = 0;
   const shorter = Math.min(before.length, after.length);
@@ -74,13 +80,15 @@ function matchLines(before: Int32Array, after: Int32Array, maxDistance: number):
   while (endBefore > start && endAfter > start && before[endBefore - 1] === after[endAfter - 1]) {
     matches[--endBefore] = --endAfter;
   }
-  const indices = (lines: Int32Array, end: number, others: ReadonlySet<number>): number[] => {
+  const indices = (lines: Int32Array, end: number, others: Int32Array, othersEnd: number): number[] => {
+    const isThere = new Uint8Array(count);
+    for (let index = start; index < othersEnd; index++) isThere[others[index]!] = 1;
     const kept: number[] = [];
-    for (let index = start; index < end; index++) if (others.has(lines[index]!)) kept.push(index);
+    for (let index = start; index < end; index++) if (isThere[lines[index]!] === 1) kept.push(index);
     return kept;
   };
-  const left = indices(before, endBefore, new Set(after.subarray(start, endAfter)));
-  const right = indices(after, endAfter, new Set(before.subarray(start, endBefore)));
+  const left = indices(before, endBefore, after, endAfter);
+  const right = indices(after, endAfter, before, endBefore);
   const pairs = myers(
     Int32Array.from(left, (index) => before[index]!),
     Int32Array.from(right, (index) => after[index]!),
@@ -176,13 +184,13 @@ function grouped(changes: readonly Change[]): Change[][] {
 export function diffText(before: string, after: string, limits: TextDiffLimits = {}): TextDiffJson {
   const { maxLines = 200, maxLineLength = 400, maxDistance = 500 } = limits;
   const [old, young] = [linesOf(before), linesOf(after)];
-  const matches = matchLines(...numbered(old, young), maxDistance);
+  const matches = matchLines(numbered(old, young), maxDistance);
   let left = maxLines;
   let isWhole = true;
   const hunks: TextDiffJson["hunks"] = [];
   for (const group of grouped(changesOf(matches, young.lines.length))) {
     const lines: string[] = [];
-    const put = (sign: string, side: ReturnType<typeof linesOf>, from: number, to: number): void => {
+    const put = (sign: string, side: Lines, from: number, to: number): void => {
       for (let index = from; index < to; index++) {
         if (left-- <= 0) {
           isWhole = false;
