@@ -18,7 +18,7 @@ function nix32(text: string, length: number): string {
 }
 
 /** The name of path number `n`: a million different ones, eight versions of each package. */
-export function pathName(n: number): string {
+function pathName(n: number): string {
   const word = (i: number): string => WORDS[Math.floor((n >> 3) / WORDS.length ** i) % WORDS.length]!;
   return `${word(0)}${n >> 13}-${word(1)}-${word(2)}-${n & 7}.${(n >> 3) % 10}.${n % 97}`;
 }

@@ -70,7 +70,8 @@ test("every public operation that only needs its name answers, and nothing else 
     if (isPublic) expect(status, path).toBe(200);
     else expect([404, 405], `${method} ${path}`).toContain(status);
   }
-  expect((await get("/api/v1/overview", {}, "HEAD")).body).toBe("");
+  expect(await get("/api/v1/overview", {}, "HEAD")).toMatchObject({ status: 200, body: "" });
+  expect((await get("/api/v1/events", {}, "HEAD")).status).toBe(404);
   expect((await get(`/api/v1/paths/${hello.hashPart}`)).status).toBe(200);
   expect((await get(`/api/v1/decisions/${hello.hashPart}`)).status).toBe(200);
   expect((await get("/api/v1/subscriptions/alice/proof?index=0")).body).toContain("c2sp.org/tlog-proof@v1");

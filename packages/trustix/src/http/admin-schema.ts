@@ -87,7 +87,7 @@ const listened = {
   dissented: count,
 };
 
-export const subscriptionSchema = z
+const subscriptionSchema = z
   .discriminatedUnion("kind", [
     z.looseObject({
       kind: z.literal("log"),

@@ -16,7 +16,7 @@ import {
 } from "./representation.ts";
 
 /** Where the dashboard is. */
-export const DASHBOARD_PATH = "/ui/";
+const DASHBOARD_PATH = "/ui/";
 
 /** Bytes of all files together. */
 const MAX_BYTES = 16 << 20;

@@ -111,6 +111,8 @@ export function serveOperations(
     const { method, path, params, query, body, isBodyOpen, maxBodyBytes, isCostly, answer } = operation;
     app.route({
       method,
+      // A stream has no end that its headers could tell of.
+      ...(answer.type === "text/event-stream" ? { exposeHeadRoute: false } : {}),
       url: path.replace(/\{(\w+)\}/g, ":$1"),
       ...(maxBodyBytes === undefined ? {} : { bodyLimit: maxBodyBytes }),
       handler: async (request, reply) => {
