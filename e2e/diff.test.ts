@@ -116,6 +116,9 @@ const PACKAGES: Readonly<Record<string, Make>> = {
   "recompiled-1.0": async (directory, by) => {
     await compile(directory, C(by === "honest" ? 5 : 7));
   },
+  "held-1.0": async (directory, by) => {
+    await writeFile(join(directory, "file"), by);
+  },
   "same-1.0": async (directory) => {
     await writeFile(join(directory, "file"), "the same\n");
   },
@@ -141,6 +144,9 @@ async function outputOf(name: string, directory: string): Promise<Output> {
   return { facts: { storePath, narHash, narSize: nar.length, references: [] }, nar };
 }
 
+/** Paths below a cache that are begun to be answered, and no more. */
+const held = new Set<string>();
+
 /** A cache as `nix copy --to file://` leaves it in a directory, over HTTP. */
 async function serveFiles(directory: string, outputs: readonly Output[]): Promise<Server> {
   await mkdir(join(directory, "nar"), { recursive: true });
@@ -162,10 +168,12 @@ async function serveFiles(directory: string, outputs: readonly Output[]): Promis
     await writeFile(join(directory, `${hashPartOf(facts.storePath)}.narinfo`), info);
   }
   return await serve((request, response) => {
-    readFile(join(directory, new URL(request.url ?? "", "http://x").pathname)).then(
-      (bytes) => response.end(bytes),
-      () => response.writeHead(404).end(),
-    );
+    if (held.has(request.url ?? "")) response.write("a beginning");
+    else
+      readFile(join(directory, new URL(request.url ?? "", "http://x").pathname)).then(
+        (bytes) => response.end(bytes),
+        () => response.writeHead(404).end(),
+      );
   });
 }
 
@@ -366,6 +374,29 @@ describe("trustix diff", () => {
     expect(again.diff.comparedAt).toBe(comparedAt);
     expect(asked()).toBe(before);
     expect(await readdir(join(user, "state/diffs"))).toEqual(["kept"]);
+  });
+
+  test("leaves nothing behind when it is killed in the middle", async () => {
+    const index = outputs.other.findIndex(({ facts }) => facts.storePath.endsWith("-held-1.0"));
+    held.add(`/nar/${index}.nar`);
+    const work = join(user, "state/diffs/work");
+    const given = run("held");
+    await eventually(
+      async () =>
+        (await readdir(work, { recursive: true }).catch(() => [])).filter((name) => name.endsWith(".nar")),
+      (files) => files.length === 2,
+    );
+    await daemon.end("SIGKILL");
+    expect((await given).status).toBe(3);
+    held.clear();
+    daemon = started.use(await startDaemon(HERE, user));
+    await expect(readdir(work)).rejects.toThrow();
+    const again = await eventually(
+      () => diff("held"),
+      ({ disputed }) => disputed,
+    );
+    expect(again.diff.differences).toMatchObject([{ path: "file", kind: "contents" }]);
+    expect(await readdir(work)).toEqual([]);
   });
 
   test("lets diffoscope compare the trees as they were built", async () => {

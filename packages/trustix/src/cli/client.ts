@@ -64,10 +64,15 @@ export class DaemonClient {
   async *lines(call: ApiRequest): AsyncGenerator<unknown> {
     const response = await this.#request(call);
     if (response.statusCode !== 200) throw errorFrom(JSON.parse(await text(response)), response.statusCode);
-    for await (const line of createInterface({ input: response })) {
-      const value: unknown = JSON.parse(line);
-      if (isErrorBody(value)) throw errorFrom(value, 200);
-      yield value;
+    try {
+      for await (const line of createInterface({ input: response })) {
+        const value: unknown = JSON.parse(line);
+        if (isErrorBody(value)) throw errorFrom(value, 200);
+        yield value;
+      }
+    } catch (cause) {
+      if (call.signal.aborted) throw new TrustixError("CLOSED", "interrupted");
+      if ((cause as NodeJS.ErrnoException).code !== "ECONNRESET") throw cause;
     }
     if (!response.complete)
       throw new TrustixError("DAEMON_UNREACHABLE", "the daemon went away in the middle of its answer");
