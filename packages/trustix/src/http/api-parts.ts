@@ -1,4 +1,5 @@
 // What the parts of the API share: checked requests, errors, and streams of JSON lines.
+import { TlogError } from "@trustix/tlog";
 import type { FastifyReply } from "fastify";
 import type * as z from "zod";
 import { TrustixError, type TrustixErrorCode } from "../errors.ts";
@@ -56,6 +57,14 @@ export function checked<Schema extends z.ZodType>(
 /** Whatever was thrown, as an error to answer with. */
 export function asTrustixError(error: unknown): TrustixError {
   if (error instanceof TrustixError) return error;
+  // A log was asked for an entry or a proof, and gave none, or one that does not belong to what it signed.
+  if (error instanceof TlogError) {
+    if (error.cause instanceof TrustixError) return error.cause;
+    return new TrustixError("PEER_MISBEHAVED", `the log did not deliver what it signed: ${error.message}`, {
+      hint: "Look at its state: `trustix status`. Ask its operator.",
+      cause: error,
+    });
+  }
   // Thrown by AbortSignal.timeout, or because the client went away or the daemon stops.
   if (error instanceof DOMException) {
     return new TrustixError("PUSHBACK", "not done in time", {
