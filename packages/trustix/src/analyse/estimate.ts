@@ -100,7 +100,7 @@ export interface BuilderAssessment {
 export interface Estimate {
   /** Every operator by number. */
   readonly builders: readonly BuilderAssessment[];
-  /** Sets that deviate more probably than not, those with most deviating paths first. */
+  /** Sets that deviate more probably than not, with paths to show for it; those with most first. */
   readonly suspicions: readonly Suspicion[];
   /** Share of reproducible ones among the paths that two operators or more have built. */
   readonly reproducible: Interval;
@@ -119,8 +119,9 @@ const SHARED_BY_CHANCE = 0.1;
 const USUAL_TOLERANCE = 1.5;
 /** A builder is faithful when its rate is certainly below this many times the deviant one. */
 const FAITHFUL_BELOW = 10;
-/** Probability from which on a set is listed, so that whoever is named is seen with all that speaks against it. */
+/** Probability and expected paths from which on a set is listed, so that whoever is named is seen with all that speaks against it. */
 const LISTED_FROM = 0.5;
+const LISTED_PATHS = 0.5;
 const MAX_EVIDENCE = 20;
 /** Nobody is named without so many expected paths to show for it: with little data there are two ways to fit it. */
 const MIN_NAMED_PATHS = 3;
@@ -162,7 +163,7 @@ export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOp
     model.assessed().map(({ seen, reproducible }) => [`${seen.context} ${seen.pattern}`, reproducible]),
   );
   const suspicions = model.parties
-    .filter((party) => party.probability >= LISTED_FROM)
+    .filter((party) => party.probability >= LISTED_FROM && party.lies >= LISTED_PATHS)
     .sort((a, b) => b.lies - a.lies)
     .map((party) => suspicion(model, party));
   return {
