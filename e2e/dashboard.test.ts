@@ -70,6 +70,7 @@ describe.skipIf(CHROMIUM === undefined)("in Chromium", () => {
     [`path/${world.hashPartOf(COMPARED)}`, "2 different statements"],
     ["logs", "quarantined"],
     ["log/alice", "alice.example.org/nix"],
+    ["log/alice?before=100", "Newest"],
     ["own/notes", "Verified in your browser"],
     ["evidence", "fork-"],
     ["no-such-page", "There is no such page"],

@@ -1,5 +1,6 @@
 // Draws a chart with uPlot, which is loaded when this module is: it is half as large as the dashboard.
 import uPlot from "uplot";
+import { formatTime } from "../text.ts";
 import type { ChartData } from "./chart.tsx";
 
 /** A chart on the page. */
@@ -49,7 +50,10 @@ export function drawPlot(
       width: Math.max(200, element.clientWidth),
       height: HEIGHT,
       series: [{}, ...series],
-      axes: [axis, { ...axis, size: 48, values: (_, ticks) => ticks.map(shortNumber) }],
+      axes: [
+        { ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => timeLabel(tick, step)) },
+        { ...axis, size: 48, values: (_, ticks) => ticks.map(shortNumber) },
+      ],
       scales: {
         x: { range: (_, min, max) => [min, max + (isStacked ? spanMs / 1000 : 0)] },
         y: { range: (_, __, max) => [0, Math.max(1, max * 1.05)] },
@@ -84,6 +88,14 @@ function colourReader(element: HTMLElement): (name: string) => string {
     probe.remove();
     return color;
   };
+}
+
+const DAY = 86_400;
+
+/** A tick of the time axis, as exact as ticks are close. */
+function timeLabel(seconds: number, step: number): string {
+  const text = formatTime(seconds * 1000);
+  return step >= 28 * DAY ? text.slice(0, 7) : step >= DAY ? text.slice(5, 10) : text.slice(11, 16);
 }
 
 const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 2], [10, 3, 2, 3]];

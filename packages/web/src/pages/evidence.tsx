@@ -20,6 +20,9 @@ const KINDS: Readonly<Record<string, readonly [string, string]>> = {
   ],
 };
 
+const kindOf = (kind: string): readonly [string, string] | undefined =>
+  Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
+
 /** The list of evidence. */
 export function EvidencePage() {
   const { data, error } = useAnswer<{ readonly evidence: readonly string[] }>("/api/v1/evidence");
@@ -64,12 +67,14 @@ function EvidenceFile({ file }: { readonly file: string }) {
   const isOpen = useSignal(false);
   const path = `/api/v1/evidence/${encodeURIComponent(file)}`;
   const { data, error } = useAnswer<EvidenceJson>(isOpen.value ? path : undefined, { isFixed: true });
-  const kind = KINDS[String(data?.kind)];
+  const kind = kindOf(String(data?.kind));
+  // Files are named after what they show.
+  const named = kindOf(file.slice(0, file.indexOf("-")));
   const text = (value: unknown): string => (typeof value === "string" ? visible(value, 400) : "?");
   return (
     <li>
       <p>
-        <code>{visible(file, 220)}</code>{" "}
+        {named !== undefined && <b>{named[0]}</b>} <code>{visible(file, 220)}</code>{" "}
         <a href={path} download={file}>
           Download
         </a>
