@@ -95,7 +95,7 @@ export function openAnalysis(path: string): DatabaseSync {
     return openForWriting(path);
   } catch {
     try {
-      for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+      removeFiles(path);
       return openForWriting(path);
     } catch (cause) {
       throw new TrustixError("STORAGE_FAILED", `cannot open ${path}`, {
@@ -104,6 +104,21 @@ export function openAnalysis(path: string): DatabaseSync {
       });
     }
   }
+}
+
+/** Removes the database if it is damaged after all, once its writer has failed: the next one begins it anew. */
+export function removeIfDamaged(path: string): void {
+  try {
+    using database = new DatabaseSync(path, { readOnly: true });
+    if (database.prepare("PRAGMA quick_check(1)").get()?.quick_check === "ok") return;
+  } catch {
+    // As damaged as can be.
+  }
+  removeFiles(path);
+}
+
+function removeFiles(path: string): void {
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
 }
 
 /** Begins anew: throws away everything. Whoever reads sees all of it or nothing. */

@@ -122,7 +122,7 @@ export class Follower implements Disposable {
     const changes = this.#nextChanges(seq);
     const page = cursor === null ? [] : this.#claims.keys(cursor, this.#pieceKeys);
     if (changes.length === 0 && cursor === null) return false;
-    const last = page.at(-1);
+    const last = page.length < this.#pieceKeys ? null : page.at(-1)!;
     const keys = sortedKeys(changes, cursor);
     const version = this.#progress.version + 1;
     this.database.exec("BEGIN IMMEDIATE");
@@ -139,7 +139,7 @@ export class Follower implements Disposable {
       const progress: Progress = {
         ...this.#progress,
         seq: changes.at(-1)?.seq ?? seq,
-        cursor: last ?? null,
+        cursor: last,
         version,
       };
       this.#writeProgress(progress);

@@ -4,6 +4,7 @@
 import { constants, setPriority } from "node:os";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { removeIfDamaged } from "../analyse/analysis-database.ts";
 import { type Assessment, assess } from "../analyse/assessment.ts";
 import { Follower } from "../analyse/follower.ts";
 import type { Quarantined, SourceLog } from "../analyse/sources.ts";
@@ -44,6 +45,11 @@ port.on("message", (message: ToAnalysis) => {
   if (message === "close") stop.abort();
   else quarantine = message.quarantine;
 });
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB, of either database. */
+function isDamage(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && (error.errcode === 11 || error.errcode === 26);
+}
 
 async function pause(): Promise<boolean> {
   await setImmediate();
@@ -92,5 +98,10 @@ try {
 } catch {
   // It is as low already.
 }
-await run();
+try {
+  await run();
+} catch (error) {
+  if (isDamage(error)) removeIfDamaged(task.analysisPath);
+  throw error;
+}
 port.close();

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleepMs } from "node:timers/promises";
@@ -71,11 +71,18 @@ const sleep = (_ms: number, signal?: AbortSignal) => sleepMs(20, undefined, sign
 
 /** Paths by pattern. */
 function counts(): Record<string, number> {
-  using database = openAnalysisReader(analysisPath);
-  const rows = database
-    ?.prepare("SELECT t.text, sum(paths) AS paths FROM cell JOIN pattern t ON t.id = pattern GROUP BY 1")
-    .all();
-  return Object.fromEntries(rows?.map(({ text, paths }) => [text, paths]) ?? []);
+  const select = "SELECT t.text, sum(paths) AS paths FROM cell JOIN pattern t ON t.id = pattern GROUP BY 1";
+  try {
+    using database = openAnalysisReader(analysisPath);
+    return Object.fromEntries(
+      database
+        ?.prepare(select)
+        .all()
+        .map(({ text, paths }) => [text, paths]) ?? [],
+    );
+  } catch {
+    return {};
+  }
 }
 
 it("names who deviates with the paths, and works out again whatever quarantine changes", async () => {
@@ -133,5 +140,20 @@ it("begins anew beside a damaged database, and tries again when it cannot begin"
   await rm(analysisPath, { recursive: true });
   await writeFile(analysisPath, "this is no database".repeat(1000));
   await until(() => counts().aaba === 20);
-  expect(analysis.state().failure).toBeUndefined();
+  await until(() => analysis.state().failure === undefined);
+});
+
+it("makes a database again whose pages turn out to be damaged", async () => {
+  await using store = await ClaimStore.open(claimsPath);
+  {
+    await using _ = await build(store);
+    await until(() => counts().aaba === 20);
+  }
+  // The first page, by which a database is opened, is well.
+  const bytes = await readFile(analysisPath);
+  await writeFile(analysisPath, bytes.fill(0xff, 4096));
+  const logs = OPERATORS.map((operator, i) => ({ log: i + 1, operator, subscription: operator }));
+  const task = { claimsPath, analysisPath, storeDir: "/nix/store", logs };
+  await using _ = new Analysis({ task, logger, sleep, trimFeed: (seq) => store.trimFeed(seq) });
+  await until(() => counts().aaba === 20);
 });
