@@ -23,6 +23,14 @@ export interface NamedRow {
 
 /** Rows that are looked at in one way. */
 const BLOCK = 8192;
+/** Rows that tell how frequent a text is. */
+const SAMPLE = 2048;
+/** Bytes that tell which characters are frequent. */
+const ANCHOR_SAMPLE = 4096;
+/** Fewer characters would be met too often. */
+const MIN_TAIL = 3;
+/** Paths between two looks at the clock. */
+const STEP = 1024;
 /** About how long it takes, in nanoseconds: to see whether one path passes, to look at the name of one that does, to search one name among others, and to tell which path a match is of. */
 const COST = { filter: 6, name: 100, search: 14, match: 120 };
 /** Above every character of a name. */
@@ -43,13 +51,20 @@ interface Scan {
 /** Calls `take` with the rows in their order, until it returns false. */
 async function scan(options: Scan, take: (row: number) => boolean, pace: Pace): Promise<void> {
   const { run, text, accepts, share } = options;
+  const anchor = anchorOf(run, text);
   /** Share of names that have the text, as far as is known. */
   let density = 0;
   for (let from = options.from; from < options.end; from += BLOCK) {
     const end = Math.min(options.end, from + BLOCK);
     const isSearched = text !== "" && COST.search + COST.match * density < COST.filter + COST.name * share();
     if (isSearched) {
-      const matches = searchBlock(run, from, end, text, (row) => !accepts(run.ids[row]!) || take(row));
+      const matches = searchBlock(
+        run,
+        [from, end],
+        text,
+        anchor,
+        (row) => !accepts(run.ids[row]!) || take(row),
+      );
       if (matches === undefined) return;
       density = matches / (end - from);
     } else {
@@ -63,23 +78,45 @@ async function scan(options: Scan, take: (row: number) => boolean, pace: Pace): 
   }
 }
 
-/** Calls `take` with the rows that have a text. Returns how many there are; undefined when `take` returned false. */
+/**
+ * Where in a text to begin to look for it: a search stops at each first character, so at a rare one, with enough behind it to
+ * tell. 0 for short texts.
+ */
+function anchorOf({ bytes }: Run, text: string): number {
+  const counts = new Uint32Array(128);
+  for (const byte of bytes.subarray(0, ANCHOR_SAMPLE)) counts[byte]!++;
+  let anchor = 0;
+  for (let at = 1; at <= text.length - MIN_TAIL; at++) {
+    if (counts[text.charCodeAt(at)]! < counts[text.charCodeAt(anchor)]!) anchor = at;
+  }
+  return anchor;
+}
+
+/**
+ * Calls `take` with the rows that have a text. Returns how many there are; undefined when `take` returned false.
+ * @param anchor of the text, from {@link anchorOf}
+ */
 function searchBlock(
   run: Run,
-  from: number,
-  end: number,
+  [from, end]: readonly [number, number],
   text: string,
+  anchor: number,
   take: (row: number) => boolean,
 ): number | undefined {
   const block = run.bytes.subarray(0, run.starts[end]!);
+  const [head, tail] = [text.slice(0, anchor), text.slice(anchor)];
   let matches = 0;
-  for (let row = from, at = run.starts[from]!; ; at = run.starts[row + 1]!) {
-    at = block.indexOf(text, at, "latin1");
+  for (let row = from, at = run.starts[from]!; ; ) {
+    at = block.indexOf(tail, at, "latin1");
     if (at < 0) return matches;
-    // Matches are close together or few: the row is mostly near.
+    if (at < anchor || block.toString("latin1", at - anchor, at) !== head) {
+      at++;
+      continue;
+    }
     row = rowOf(run, at, row);
     matches++;
     if (!take(row)) return undefined;
+    at = run.starts[row + 1]!;
   }
 }
 
@@ -168,6 +205,14 @@ class Newest {
   }
 }
 
+/** Whether one name in eight has a text, as far as some of them tell. */
+function isFrequent({ runs: [run] }: NameOrder, text: string): boolean {
+  if (text === "" || run === undefined) return true;
+  const rows = Math.min(run.ids.length, SAMPLE);
+  const from = Math.floor((run.ids.length - rows) / 2);
+  return searchBlock(run, [from, from + rows], text, 0, () => true)! * 8 >= rows;
+}
+
 /**
  * The `limit` paths that changed last.
  * @param wanted with `""` every path is found, without a text none by its name
@@ -178,12 +223,14 @@ export async function findByChange(
   wanted: Omit<Wanted, "text"> & { readonly text: string | undefined },
   options: {
     readonly others: readonly number[];
+    /** The present name of a path. */
+    readonly nameOf: (id: number) => string;
     readonly after?: ChangedRow | undefined;
     readonly limit: number;
   },
   pace: Pace,
 ): Promise<ChangedRow[]> {
-  const { others, after, limit } = options;
+  const { others, nameOf, after, limit } = options;
   const { text, filter, isNamed } = wanted;
   const newest = new Newest(limit);
   if (filter.share === 0) return newest.rows;
@@ -194,16 +241,18 @@ export async function findByChange(
     return after === undefined || changed < after.changed || (changed === after.changed && id < after.id);
   };
   const add = (id: number): void => newest.add({ id, changed: columns.changed[id]! });
-  if (text === "") {
-    // From the newest number on, as new paths have changed last.
+  const known = new Set(others);
+  for (const id of known) if (accepts(id)) add(id);
+  if (text !== undefined && isFrequent(names, text)) {
+    // From the newest number on, as new paths have changed last: few names are looked at before all others are older.
     for (let id = columns.end - 1; id > 0; id--) {
-      if (columns.changed[id]! >= newest.floor && accepts(id)) add(id);
-      if (id % BLOCK === 0 && pace.isDue) await pace.pause();
+      if (columns.changed[id]! >= newest.floor && accepts(id) && !known.has(id)) {
+        if (text === "" || nameOf(id).toLowerCase().includes(text)) add(id);
+      }
+      if (id % STEP === 0 && pace.isDue) await pace.pause();
     }
     return newest.rows;
   }
-  const known = new Set(others);
-  for (const id of known) if (accepts(id)) add(id);
   for (const run of text === undefined ? [] : names.runs) {
     const take = (row: number): boolean => {
       const id = run.ids[row]!;

@@ -40,7 +40,10 @@ const letters = fc.constantFrom("a", "b", "A", "-", "1", ".");
 const pathArbitrary: fc.Arbitrary<Path> = fc.record({
   // Few, so that paths are written again.
   hash: fc.tuple(fc.nat(3), fc.nat(11)).map(([a, b]) => `${ALPHABET[a]}ab${ALPHABET[b]}`.padEnd(32, "0")),
-  name: fc.string({ unit: letters, minLength: 1, maxLength: 5 }),
+  name: fc.oneof(
+    fc.string({ unit: letters, minLength: 1, maxLength: 5 }),
+    fc.string({ unit: fc.constantFrom("a", "a", "b"), minLength: 5, maxLength: 9 }),
+  ),
   system: fc.constantFrom(...SYSTEMS),
   pattern: fc.constantFrom(...PATTERNS),
   changed: fc.nat(5),
@@ -60,6 +63,7 @@ const queries: fc.Arbitrary<PathsQuery> = fc
     {
       q: fc.oneof(
         fc.string({ unit: letters, maxLength: 3 }),
+        fc.string({ unit: fc.constantFrom("a", "b"), minLength: 4, maxLength: 5 }),
         fc.constantFrom("0ab", "1ab0", "ab", "z", "_", "ä", "%", `/nix/store/${"0ab0".padEnd(32, "0")}-a`),
       ),
       status: fc.constantFrom("reproducible", "disputed", "single", "unchecked"),

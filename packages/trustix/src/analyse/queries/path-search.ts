@@ -42,10 +42,12 @@ export class PathSearch {
   readonly #index: PathIndex;
   readonly #summaries: Summaries;
   readonly #byHash: StatementSync;
+  readonly #name: StatementSync;
 
   constructor(database: DatabaseSync, index: PathIndex, summaries: Summaries) {
     this.#index = index;
     this.#summaries = summaries;
+    this.#name = database.prepare("SELECT name FROM path WHERE id = ?");
     this.#byHash = database.prepare(
       `SELECT id, name FROM path WHERE hash >= ? AND hash < ? ORDER BY hash LIMIT ${MAX_HASH_MATCHES}`,
     );
@@ -130,6 +132,7 @@ export class PathSearch {
     const others = hash === undefined ? [] : this.#beginningWith(hash).map(({ id }) => id);
     const options = {
       others,
+      nameOf: (id: number) => (this.#name.get(id)?.name as string | undefined) ?? "",
       after: after !== undefined && "changed" in after ? after : undefined,
       limit,
     };
