@@ -42,6 +42,8 @@ export interface Between extends AsyncDisposable {
   /** Where requests go. */
   upstream: string;
   tamper: Tamper;
+  /** Cuts every connection; new ones are taken. */
+  cut(): void;
 }
 
 /** Starts a proxy that passes everything on until told otherwise. */
@@ -70,6 +72,7 @@ export async function standBetween(upstream: string): Promise<Between> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     upstream,
     tamper: () => undefined,
+    cut: () => server.closeAllConnections(),
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       server.close();

@@ -209,4 +209,52 @@ describe.skipIf(CHROMIUM === undefined)("in Chromium", () => {
     await page.locator(".claims .checks summary").first().click();
     await page.getByText("It is the key that you pinned.").waitFor();
   });
+
+  test("an answer of another shape, or without end, takes nothing else with it", async () => {
+    await using opened = await openPage(browser);
+    const { page } = opened;
+    for (const body of ["[]", '{"total":7}', "null", "<html>", "x".repeat(17 << 20)]) {
+      between.tamper = (target) => (target.startsWith("/api/v1/overview") ? body : undefined);
+      await page.goto(`${between.url}/ui/`);
+      await page.getByRole("alert").first().waitFor();
+      await page.getByRole("link", { name: "Logs", exact: true }).click();
+      await page.getByRole("heading", { name: "Logs", level: 1 }).waitFor();
+      await page.getByRole("link", { name: "alice" }).waitFor();
+    }
+  });
+
+  test("what strangers write is shown as text, every character of it", async () => {
+    const name = "<img src=x onerror=alert(1)>\u202Etxt.exe";
+    between.tamper = (target, body) => {
+      if (!target.startsWith("/api/v1/paths?")) return undefined;
+      const page = JSON.parse(body) as { items: { name: string }[] };
+      return JSON.stringify({ ...page, items: page.items.slice(0, 1).map((item) => ({ ...item, name })) });
+    };
+    await using opened = await openPage(browser);
+    const { page, problems } = opened;
+    await page.goto(`${between.url}/ui/packages`);
+    await page.getByText("<img src=x onerror=alert(1)>\\u{202e}txt.exe").waitFor();
+    expect(await page.locator("main img").count()).toBe(0);
+    expect(problems).toEqual([]);
+  });
+
+  test("the live stream comes back by itself, and rests while nobody looks", async () => {
+    await using opened = await openPage(browser);
+    const { page } = opened;
+    await page.goto(`${between.url}/ui/logs`);
+    const indicator = page.locator(".live");
+    await expect.poll(() => indicator.textContent()).toBe("live");
+    between.cut();
+    await expect.poll(() => indicator.textContent()).toBe("not live");
+    await expect.poll(() => indicator.textContent(), { timeout: 10_000 }).toBe("live");
+    const look = (hidden: boolean) =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, "hidden", { value, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await look(true);
+    expect(await indicator.textContent()).toBe("paused");
+    await look(false);
+    await expect.poll(() => indicator.textContent()).toBe("live");
+  });
 });

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import type { Result } from "axe-core";
 import type { Browser, Page } from "playwright";
 import { DaemonClient } from "trustix/src/cli/client.ts";
+import { listenTo, NODE, startNode, temporary, whenSynced } from "trustix/src/daemon/nodes.test.util.ts";
+import { TestLog, TestServer } from "trustix/src/subscribe/test-log.test.util.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureDashboard } from "../scripts/dashboard.ts";
 import { CHROMIUM, openBrowser, openPage } from "./dashboard-browser.ts";
@@ -91,6 +93,38 @@ describe.skipIf(CHROMIUM === undefined)("in Chromium", () => {
       }
     },
   );
+
+  test("a node that has nothing yet says what to do next", async () => {
+    await using root = await temporary();
+    const empty = await TestLog.create("empty.example.org/nix");
+    await empty.append([]);
+    await using log = await TestServer.start(empty.files);
+    const listening = listenTo([{ name: "empty", vkey: empty.key, logUrl: `${log.address}/` }]);
+    await using alone = await startNode(join(root.path, "alone"), NODE);
+    await using waiting = await startNode(join(root.path, "waiting"), NODE + listening);
+    await whenSynced(waiting);
+    const unknown = `path/${"0".repeat(32)}`;
+    for (const [node, path, shows] of [
+      [alone, "", "This node listens to nobody yet"],
+      [alone, "builders", "This node listens to nobody yet"],
+      [alone, "packages", "This node listens to nobody yet"],
+      [alone, "disputes", "This node listens to nobody yet"],
+      [alone, "logs", "This node listens to nobody yet"],
+      [alone, "evidence", "No log has been caught"],
+      [waiting, "", "Nothing built yet"],
+      [waiting, "packages", "See what to do next"],
+      [waiting, "disputes", "Nobody contradicts anybody"],
+      [waiting, "log/empty", "The log is empty"],
+      [waiting, unknown, "No such path"],
+      [waiting, "log/none", "No such log"],
+    ] as const) {
+      await using opened = await openPage(browser);
+      await opened.page.goto(new URL(`/ui/${path}`, node.url).href);
+      await settled(opened.page);
+      await opened.page.getByText(shows).first().waitFor();
+      expect(await violations(opened.page), path).toEqual([]);
+    }
+  });
 
   test("axe does find what is wrong", async () => {
     await using opened = await openPage(browser);

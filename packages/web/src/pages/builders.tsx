@@ -3,10 +3,11 @@ import type { BuilderJson, BuildersJson, SuspicionJson } from "trustix/src/http/
 import { useAnswer } from "../api/use-answer.ts";
 import { hrefTo } from "../router.ts";
 import { formatCount, formatList, formatShare, visible } from "../text.ts";
-import { Command, Failure, Loading, Notice, Panel, PathLink, Time } from "../ui/basics.tsx";
+import { Command, Loading, Notice, Panel, PathLink, Time } from "../ui/basics.tsx";
 import { PageHeading } from "../ui/heading.tsx";
 import { Interval } from "../ui/interval.tsx";
 import { Matrix } from "../ui/matrix.tsx";
+import { InsightFailure, NoSubscription } from "../ui/no-subscription.tsx";
 import { Scroll } from "../ui/scroll.tsx";
 import { describeCounts, StatusBar } from "../ui/status-bar.tsx";
 import { VERDICT } from "../words.ts";
@@ -20,7 +21,7 @@ export function BuildersPage() {
         A package that does not build reproducibly differs at every builder; a builder that deviates differs
         where the others agree. The estimate tells the two apart.
       </PageHeading>
-      {error !== undefined && <Failure error={error} what="builders" />}
+      {error !== undefined && <InsightFailure error={error} what="builders" />}
       {data === undefined && error === undefined && <Loading rows={14} />}
       {data !== undefined && <Builders builders={data} />}
     </>
@@ -33,12 +34,7 @@ function Builders({
   readonly builders: BuildersJson;
 }) {
   if (builders.length === 0) {
-    return (
-      <Notice tone="info" title="No builder yet">
-        <p>This node listens to nobody. Subscribe to a builder:</p>
-        <Command>trustix subscribe https://builder.example.org/</Command>
-      </Notice>
-    );
+    return <NoSubscription />;
   }
   return (
     <>

@@ -3,8 +3,9 @@ import type { PathPageJson, PathSummaryJson } from "trustix/src/http/insight-sch
 import { useAnswer } from "../api/use-answer.ts";
 import { hrefTo } from "../router.ts";
 import { plural } from "../text.ts";
-import { ClassName, Failure, Loading, Operators, PathLink, Time } from "../ui/basics.tsx";
+import { ClassName, Loading, Operators, PathLink, Time } from "../ui/basics.tsx";
 import { PageHeading } from "../ui/heading.tsx";
+import { InsightFailure } from "../ui/no-subscription.tsx";
 import { Scroll } from "../ui/scroll.tsx";
 import type { PageProps } from "./index.tsx";
 
@@ -23,7 +24,7 @@ export function DisputesPage({ query, depth }: PageProps) {
       <p class="sr-only" role="status">
         {data === undefined ? "" : plural(data.items.length, "disputed path")}
       </p>
-      {error !== undefined && <Failure error={error} what="disputes" />}
+      {error !== undefined && <InsightFailure error={error} what="disputes" />}
       {data === undefined && error === undefined && <Loading rows={12} />}
       {data?.items.length === 0 && <p class="nothing">Nobody contradicts anybody.</p>}
       {data !== undefined && data.items.length > 0 && (

@@ -2,9 +2,10 @@
 import { type Listened, useStatus, useSubscriptions } from "../api/node.ts";
 import { hrefTo } from "../router.ts";
 import { formatCount, visible } from "../text.ts";
-import { Command, Failure, Loading, Notice, Panel, Time } from "../ui/basics.tsx";
+import { Failure, Loading, Panel, Time } from "../ui/basics.tsx";
 import { PageHeading } from "../ui/heading.tsx";
 import { Health } from "../ui/health.tsx";
+import { NoSubscription } from "../ui/no-subscription.tsx";
 import { Scroll } from "../ui/scroll.tsx";
 
 /** The list of logs. */
@@ -22,9 +23,7 @@ export function LogsPage() {
       {data === undefined && error === undefined && <Loading rows={8} />}
       {data !== undefined &&
         (data.subscriptions.length === 0 ? (
-          <Notice tone="info" title="This node listens to nobody yet">
-            <Command>trustix subscribe https://builder.example.org/</Command>
-          </Notice>
+          <NoSubscription />
         ) : (
           <Panel title="Subscriptions">
             <Subscriptions list={data.subscriptions} />

@@ -10,6 +10,7 @@ import { Command, Failure, Loading, Notice, Panel, PathLink, Time } from "../ui/
 import { PageHeading } from "../ui/heading.tsx";
 import { Health } from "../ui/health.tsx";
 import { Interval } from "../ui/interval.tsx";
+import { InsightFailure, NoSubscription } from "../ui/no-subscription.tsx";
 import { Scroll } from "../ui/scroll.tsx";
 import { describeCounts, StatusBar, StatusFigures } from "../ui/status-bar.tsx";
 import { STATUS, STATUSES } from "../words.ts";
@@ -28,7 +29,7 @@ export function OverviewPage() {
           <Summary overview={data} />
         )}
       </PageHeading>
-      {error !== undefined && <Failure error={error} what="overview" />}
+      {error !== undefined && <InsightFailure error={error} what="overview" />}
       {data === undefined ? error === undefined && <Loading rows={12} /> : <Overview overview={data} />}
     </>
   );
@@ -70,19 +71,6 @@ function Overview({ overview }: { readonly overview: OverviewJson }) {
         <Systems systems={overview.systems} />
       </div>
     </>
-  );
-}
-
-function NoSubscription() {
-  return (
-    <Notice tone="info" title="This node listens to nobody yet">
-      <p>Subscribe to a builder, and what it built appears here:</p>
-      <Command>trustix subscribe https://builder.example.org/</Command>
-      <p>
-        Two or three independent builders are enough to see what is reproducible. A signed cache counts too,
-        as one voice that cannot prove that it built.
-      </p>
-    </Notice>
   );
 }
 
@@ -219,7 +207,7 @@ function LatestDisputes() {
   const { data, error } = useAnswer<PathPageJson>("/api/v1/paths?status=disputed&sort=changed&limit=6");
   return (
     <Panel title="Latest disputes" note={<a href={DISPUTES}>All disputes</a>}>
-      {error !== undefined && <Failure error={error} what="disputes" />}
+      {error !== undefined && <InsightFailure error={error} what="disputes" />}
       {data === undefined && error === undefined && <Loading rows={4} />}
       {data?.items.length === 0 && <p class="dim">Nobody contradicts anybody.</p>}
       {data !== undefined && data.items.length > 0 && (

@@ -4,8 +4,9 @@ import type { BuildersJson, OverviewJson, PathPageJson } from "trustix/src/http/
 import { useAnswer } from "../api/use-answer.ts";
 import { go, hrefTo } from "../router.ts";
 import { plural, visible } from "../text.ts";
-import { Failure, Loading } from "../ui/basics.tsx";
+import { Loading } from "../ui/basics.tsx";
 import { PageHeading } from "../ui/heading.tsx";
+import { InsightFailure } from "../ui/no-subscription.tsx";
 import { PathTable } from "../ui/path-table.tsx";
 import { CLASS, CLASSES, STATUS, STATUSES } from "../words.ts";
 import type { PageProps } from "./index.tsx";
@@ -52,7 +53,7 @@ export function PackagesPage({ query, depth }: PageProps) {
       <p class="sr-only" aria-live="polite" role="status">
         {data === undefined || isOld ? "" : describePage(data)}
       </p>
-      {error !== undefined && <Failure error={error} what="list" />}
+      {error !== undefined && <InsightFailure error={error} what="list" />}
       {data === undefined && error === undefined && <Loading rows={14} />}
       {data !== undefined && (
         <div class={isOld ? "old" : ""} ref={list}>
