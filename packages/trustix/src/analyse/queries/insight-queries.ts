@@ -111,7 +111,7 @@ export class InsightQueries implements Disposable {
   async refresh(): Promise<boolean> {
     const reader = this.#open();
     if (reader === undefined) return false;
-    const isNew = await this.#index.refresh(reader.refreshing, new Pace());
+    const isNew = await this.#index.refresh(reader.refreshing, new Pace("long"));
     if (isNew) this.#ready.resolve();
     const isReassessed = reader.assessments.isNew();
     return isNew || isReassessed;
@@ -160,7 +160,7 @@ export class InsightQueries implements Disposable {
 
   async paths(query: PathsQuery, signal?: AbortSignal): Promise<PathPageJson> {
     const reader = await this.#reading();
-    return reader.search.page(query, new Pace(signal));
+    return reader.search.page(query, new Pace("short", signal));
   }
 
   async path(hashPart: string): Promise<PathDetailJson> {
@@ -174,7 +174,7 @@ export class InsightQueries implements Disposable {
 
   async report(request: ReportRequest, signal?: AbortSignal): Promise<ReportJson> {
     const reader = await this.#reading();
-    const report = await reader.reports.make(request, new Pace(signal));
+    const report = await reader.reports.make(request, new Pace("long", signal));
     return { ...report, at: new Date(this.#options.now()).toISOString(), behind: this.#behind() };
   }
 

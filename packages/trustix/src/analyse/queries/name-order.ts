@@ -21,7 +21,7 @@ export interface Run {
 
 const LF = 0x0a;
 /** Rows between two looks at the clock. */
-const STEP = 2048;
+const STEP = 1024;
 
 /** The name of a row, in lower case. */
 export function nameAt(run: Run, row: number): string {

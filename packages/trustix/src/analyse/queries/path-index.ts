@@ -6,10 +6,10 @@ import { type NamedPath, NameOrder } from "./name-order.ts";
 import type { Pace } from "./pace.ts";
 import { PathColumns } from "./path-columns.ts";
 
-/** Rows that are read at a time: a few milliseconds. */
-const PAGE = 2048;
-/** Rows whose names are put in order at a time. */
-const BATCH = 16_384;
+/** Rows that are read at a time: about a millisecond. */
+const PAGE = 512;
+/** Rows whose names are put in order at a time: a few milliseconds. */
+const BATCH = 4096;
 
 type Row = readonly [
   version: number,

@@ -159,7 +159,7 @@ it("finds what a look at every path finds", async () => {
       const known = new Map<string, Path>();
       let version = 1;
       for (const step of steps) {
-        if (step === "refresh") await index.refresh(refreshing, new Pace());
+        if (step === "refresh") await index.refresh(refreshing, new Pace("short"));
         else if (step === "forget") {
           // The last one: its number is given again.
           const [hash] = [...known.keys()].slice(-1);
@@ -169,12 +169,12 @@ it("finds what a look at every path finds", async () => {
           for (const each of step) known.set(each.hash, each);
         }
       }
-      await index.refresh(refreshing, new Pace());
+      await index.refresh(refreshing, new Pace("short"));
       expect(index.version).toBe(version);
       for (const query of asked) {
         const found: string[] = [];
         for (let cursor: string | null | undefined; cursor !== null; ) {
-          const page = await search.page({ ...query, cursor }, new Pace());
+          const page = await search.page({ ...query, cursor }, new Pace("short"));
           expect(page.items.length).toBeLessThanOrEqual(query.limit!);
           found.push(...page.items.map(({ hashPart }) => hashPart));
           cursor = page.next;
@@ -199,9 +199,9 @@ it("refuses cursors of other queries, and of nobody", async () => {
   write(database, paths, 2);
   using reading = openAnalysisReader(path)!;
   const index = new PathIndex();
-  await index.refresh(reading, new Pace());
+  await index.refresh(reading, new Pace("short"));
   const search = new PathSearch(reading, index, new Summaries(reading, "/nix/store"));
-  const { next } = await search.page({ sort: "name", limit: 1 }, new Pace());
+  const { next } = await search.page({ sort: "name", limit: 1 }, new Pace("short"));
   const refused = { code: "INVALID_ARGUMENT" };
   for (const query of [
     { sort: "changed", cursor: next! },
@@ -211,9 +211,9 @@ it("refuses cursors of other queries, and of nobody", async () => {
     { sort: "name", cursor: "A".repeat(100_000) },
     { sort: "name", outlier: "true" },
   ] as const) {
-    await expect(search.page(query, new Pace())).rejects.toMatchObject(refused);
+    await expect(search.page(query, new Pace("short"))).rejects.toMatchObject(refused);
   }
-  const second = await search.page({ sort: "name", limit: 5, cursor: next! }, new Pace());
+  const second = await search.page({ sort: "name", limit: 5, cursor: next! }, new Pace("short"));
   expect(second.items.map(({ name }) => name)).toEqual(["b", "c"]);
   expect(second.next).toBeNull();
 });

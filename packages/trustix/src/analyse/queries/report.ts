@@ -13,7 +13,7 @@ import type { Summaries } from "./summaries.ts";
 const DAY = 86_400;
 const DAY_MS = DAY * 1000;
 /** Paths between two looks at the clock. */
-const STEP = 1024;
+const STEP = 256;
 const LISTED = /^(?:.*\/)?([0-9abcdfghijklmnpqrsvwxyz]{32})(?:-([^/]*))?$/;
 
 /** Whether a glob matches a name. */
