@@ -25,12 +25,16 @@ function problemsOf(policy: string): readonly string[] {
   return [];
 }
 
+/** What `[policy.quarantine]` is when it is left out. */
+const QUARANTINE = { enabled: false, above: 0.99, minPaths: 10, after: 3_600_000, atMost: "34%" };
+
 describe("[policy]", () => {
   it("may be left out: then more than half of all operators must agree", () => {
     expect(load("").policy).toEqual({
       mode: "enforce",
       threshold: "majority",
       onConflict: "outvote",
+      quarantine: QUARANTINE,
       group: [],
       rule: [],
     });
@@ -64,6 +68,7 @@ time = "50ms"
       threshold: "66%",
       members: ["alice", "the-rest"],
       onConflict: "reject",
+      quarantine: QUARANTINE,
       group: [{ name: "the-rest", threshold: 1, members: ["bob", "chuck"] }],
       rule: [
         {

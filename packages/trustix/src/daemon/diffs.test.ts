@@ -187,7 +187,7 @@ describe("Diffs", () => {
       const path = request.url?.replace(/^\/prefix\/cache\//, "");
       if (path === request.url) response.writeHead(404).end();
       else
-        fetch(good.url + path).then(async (answer) =>
+        void fetch(good.url + path).then(async (answer) =>
           response.writeHead(answer.status).end(await answer.bytes()),
         );
     });
