@@ -2,6 +2,7 @@
 
 import { encodeBase64, parseNote } from "@trustix/tlog";
 import type { Browser, Page } from "playwright";
+import type { PathDetailJson } from "trustix/src/http/insight-schema.ts";
 import { TestLog, TestServer } from "trustix/src/subscribe/test-log.test.util.ts";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { ensureDashboard } from "../scripts/dashboard.ts";
@@ -144,6 +145,41 @@ describe.skipIf(CHROMIUM === undefined)("in Chromium", () => {
       expect(each).toContain("the entry in the log states something else than what the node shows");
     expect(chuck).toBe(VERIFIED);
     await opened.page.getByText("2 claims on this page are not backed by the log").waitFor();
+  });
+
+  test("the node passes off a true claim on another path as one on this", async () => {
+    const [one, other] = await Promise.all(
+      [COMPARED, "hello-3.0"].map((name) =>
+        world.get<PathDetailJson>(`/api/v1/paths/${world.hashPartOf(name)}`),
+      ),
+    );
+    between.tamper = (target) =>
+      target === `/api/v1/paths/${one!.hashPart}`
+        ? JSON.stringify({ ...one, statements: other!.statements })
+        : undefined;
+    await using opened = await openPage(browser);
+    await opened.page.goto(path);
+    for (const each of await outcomes(opened.page))
+      expect(each).toContain("the entry in the log is about another path");
+    between.tamper = (target) =>
+      target === `/api/v1/paths/${one!.hashPart}` ? JSON.stringify(other) : undefined;
+    await opened.page.reload();
+    await opened.page.getByText("The node answers about another path than was asked for").waitFor();
+  });
+
+  test("the node shows a checkpoint, or attributes of an entry, that the log did not sign", async () => {
+    await using opened = await openPage(browser);
+    const { page } = opened;
+    between.tamper = (target, body) =>
+      target.includes("/alice/entries") ? body.replaceAll('"kind":"built"', '"kind":"imported"') : undefined;
+    await page.goto(`${between.url}/ui/log/alice`);
+    await page.getByText("the entry in the log has other attributes than the node shows").first().waitFor();
+    between.tamper = (target, body) =>
+      target.endsWith("/alice/checkpoints")
+        ? body.replace(/"size":(\d+)/, (_, size) => `"size":${Number(size) + 1}`)
+        : undefined;
+    await page.reload();
+    await page.getByText("the signed tree is another than is shown").first().waitFor();
   });
 
   test("the node comes to name another key, and everything is signed by that", async () => {

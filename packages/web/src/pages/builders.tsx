@@ -67,8 +67,7 @@ function Builders({
               Estimated <Time at={estimatedAt} />.
             </>
           )}{" "}
-          The model and its sources are described in <code>docs/</code> of the program, and on a terminal by{" "}
-          <code>trustix suspects --help</code>.
+          The model is described in <code>docs/reports.md</code> of the program.
         </p>
       </Panel>
     </>

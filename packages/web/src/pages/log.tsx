@@ -131,16 +131,15 @@ function Entries({
       {data === undefined && error === undefined && <Loading rows={10} />}
       {data?.entries.length === 0 && <p class="dim">The log is empty.</p>}
       <ol class={isOld ? "entries old" : "entries"}>
-        {data?.entries.slice(0, PAGE_SIZE).map(({ index, statement, attributes }) => (
-          <li key={index}>
-            <EntryText
-              index={index}
-              statement={statement}
-              attributes={Object.entries(attributes).map(([key, value]) => `${key} ${value}`)}
-            />
-            <ClaimCheck claim={{ subscription: name, index, statement }} />
-          </li>
-        ))}
+        {data?.entries.slice(0, PAGE_SIZE).map(({ index, statement, attributes }) => {
+          const lines = Object.entries(attributes).map(([key, value]) => `${key} ${value}`);
+          return (
+            <li key={index}>
+              <EntryText index={index} statement={statement} attributes={lines} />
+              <ClaimCheck claim={{ subscription: name, index, statement, attributes: lines }} />
+            </li>
+          );
+        })}
       </ol>
       <nav class="paging" aria-label="Pages of entries">
         {before === undefined ? <span /> : <a href={hrefTo(["log", name])}>← Newest</a>}

@@ -21,7 +21,13 @@ export function PathPage({ segments: [hashPart = ""] }: PageProps) {
   const failed = useSignal<ReadonlySet<string>>(new Set());
   return (
     <>
-      <PageHeading title={data === undefined ? visible(hashPart, 40) : visible(data.name, 211)}>
+      <PageHeading
+        title={
+          data === undefined
+            ? visible(hashPart, 40)
+            : visible(baseOf(data.storePath).slice(HASH_LENGTH + 1), 211)
+        }
+      >
         {data !== undefined && <code class="store-path">{visible(data.storePath, 400)}</code>}
       </PageHeading>
       {failed.value.size > 0 && (
@@ -34,6 +40,9 @@ export function PathPage({ segments: [hashPart = ""] }: PageProps) {
             another node.
           </p>
         </Notice>
+      )}
+      {data !== undefined && !isAbout(data.storePath, hashPart) && (
+        <Notice tone="bad" title="The node answers about another path than was asked for" isAlert />
       )}
       {error !== undefined && <Failure error={error} what="such path" />}
       {data === undefined && error === undefined && <Loading rows={14} />}
@@ -67,6 +76,15 @@ export function PathPage({ segments: [hashPart = ""] }: PageProps) {
       )}
     </>
   );
+}
+
+const HASH_LENGTH = 32;
+
+const baseOf = (storePath: string): string => storePath.slice(storePath.lastIndexOf("/") + 1);
+
+/** Whether a store path has a hash part. */
+function isAbout(storePath: string, hashPart: string): boolean {
+  return baseOf(storePath).startsWith(`${hashPart}-`);
 }
 
 function Summary({ path }: { readonly path: PathDetailJson }) {

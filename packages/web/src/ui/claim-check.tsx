@@ -15,7 +15,7 @@ export function ClaimCheck({
   /** Told when it is done, and again when it is done anew. */
   readonly onOutcome?: (outcome: Outcome) => void;
 }) {
-  const identity = `${claim.subscription} ${claim.index} ${claim.statement ?? ""}`;
+  const identity = JSON.stringify(claim);
   const { result, again } = useVerification(identity, (signal) => verifyClaim(claim, signal));
   useEffect(() => {
     if (result !== undefined) onOutcome?.(result.outcome);

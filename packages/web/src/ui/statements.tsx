@@ -47,6 +47,22 @@ export function Statements({
   );
 }
 
+/** What a statement says, taken from its text, which is what is verified: `1;<path>;<hash>;<size>;<references>`. */
+function factsOf(statement: string): {
+  readonly narHash: string;
+  readonly narSize: number;
+  readonly references: string;
+} {
+  const [, , narHash = "?", narSize = "", references = ""] = statement.split(";");
+  const isDigest = references.startsWith("#");
+  const count = references === "" ? 0 : references.split(",").length;
+  return {
+    narHash,
+    narSize: /^\d{1,15}$/.test(narSize) ? Number(narSize) : 0,
+    references: isDigest ? "more references than a statement holds" : plural(count, "reference"),
+  };
+}
+
 function StatementPart({
   statement,
   index,
@@ -58,9 +74,11 @@ function StatementPart({
   readonly path: PathDetailJson;
   readonly onOutcome: (claim: string, outcome: Outcome) => void;
 }) {
-  const { narHash, narSize, references, claims } = statement;
+  const { claims } = statement;
+  const { narHash, narSize, references } = factsOf(statement.statement);
   const operators = [...new Set(claims.map(({ operator }) => operator))];
   const [most] = path.statements;
+  const mostHash = most === undefined ? undefined : factsOf(most.statement).narHash;
   const unlisted = claims.length - MAX_CLAIMS;
   return (
     <section class="statement" aria-label={`Statement ${labelOf(index)}`}>
@@ -71,15 +89,13 @@ function StatementPart({
         <dt>NAR hash</dt>
         <dd>
           <code>{visible(narHash, 100)}</code>{" "}
-          {index > 0 && most !== undefined && most.narHash !== narHash && (
-            <a href={hrefTo(["diff", path.hashPart], { before: most.narHash, after: narHash })}>
-              compare with A
-            </a>
+          {mostHash !== undefined && mostHash !== narHash && (
+            <a href={hrefTo(["diff", path.hashPart], { before: mostHash, after: narHash })}>compare with A</a>
           )}
         </dd>
         <dt>Size</dt>
         <dd>
-          {formatBytes(narSize)}, {plural(references.length, "reference")}
+          {formatBytes(narSize)}, {references}
         </dd>
       </dl>
       <details>
@@ -98,6 +114,7 @@ function StatementPart({
                   subscription: claim.subscription,
                   index: claim.index,
                   statement: statement.statement,
+                  storePath: path.storePath,
                 }}
                 onOutcome={(outcome) => onOutcome(`${claim.subscription} ${claim.index}`, outcome)}
               />

@@ -1,5 +1,5 @@
 // Verification of the checkpoints that the node says a log has signed: signature, contents, and one history with the newest.
-import { openCheckpoint } from "@trustix/tlog";
+import { encodeBase64, openCheckpoint } from "@trustix/tlog";
 import type { CheckpointsJson } from "trustix/src/http/insight-schema.ts";
 import { formatCount } from "../text.ts";
 import { CheckFailed, Checklist, cannotVerify, type Verification } from "./check.ts";
@@ -24,8 +24,9 @@ export async function verifyCheckpoint(
   let tree: { readonly size: number; readonly root: Uint8Array } | undefined;
   await list.check("It is signed by that key, and is what is shown here", async () => {
     const { checkpoint } = await openCheckpoint(shown.note, trust!);
-    if (checkpoint.size !== shown.size)
-      throw new CheckFailed("the signed tree has another size than is shown");
+    if (checkpoint.size !== shown.size || encodeBase64(checkpoint.root) !== shown.root) {
+      throw new CheckFailed("the signed tree is another than is shown");
+    }
     tree = checkpoint;
     return `A tree of ${formatCount(checkpoint.size)} entries.`;
   });

@@ -1,4 +1,4 @@
-// Verification of one logged claim: signature, inclusion, and that the entry states what the page shows.
+// Verification of one logged claim: signature, inclusion, and that the entry states all that the page shows of it.
 import { encodeUtf8, equalBytes, leafHash, verifyInclusion } from "@trustix/tlog";
 import type { CheckpointsJson } from "trustix/src/http/insight-schema.ts";
 import { askJson } from "../api/client.ts";
@@ -12,6 +12,10 @@ export interface ShownClaim {
   readonly index: number;
   /** Statement, as text; null when the page shows none, because the entry is no claim. */
   readonly statement: string | null;
+  /** The path that the page is about. */
+  readonly storePath?: string;
+  /** Lines of the entry after its statement, as far as they are shown. */
+  readonly attributes?: readonly string[];
 }
 
 /** A subscription's name in this browser's memory. */
@@ -34,7 +38,7 @@ function statementOf(entry: Uint8Array): Uint8Array {
 
 /** Verifies a claim of a subscribed log. Rejects only when the signal says so. */
 export async function verifyClaim(claim: ShownClaim, signal: AbortSignal): Promise<Verification> {
-  const { subscription, index, statement } = claim;
+  const { subscription, index, statement, storePath, attributes = [] } = claim;
   const reason = cannotVerify();
   if (reason !== undefined) return { outcome: "unavailable", checks: [], reason };
   const list = new Checklist();
@@ -59,9 +63,19 @@ export async function verifyClaim(claim: ShownClaim, signal: AbortSignal): Promi
     return `${formatCount(hashes.length)} hashes lead from entry ${formatCount(index)} to the signed root.`;
   });
   await list.check("The entry states what is shown here", () => {
+    const { entry } = proven!;
     if (statement === null) return "It is no statement on a path, and none is shown.";
-    if (equalBytes(statementOf(proven!.entry), encodeUtf8(statement))) return "Byte for byte.";
-    throw new CheckFailed("the entry in the log states something else than what the node shows");
+    if (!equalBytes(statementOf(entry), encodeUtf8(statement))) {
+      throw new CheckFailed("the entry in the log states something else than what the node shows");
+    }
+    if (storePath !== undefined && !statement.startsWith(`1;${storePath};`)) {
+      throw new CheckFailed("the entry in the log is about another path than this page");
+    }
+    const lines = new Set(new TextDecoder().decode(entry).split("\n"));
+    if (!attributes.every((line) => lines.has(line))) {
+      throw new CheckFailed("the entry in the log has other attributes than the node shows");
+    }
+    return "Byte for byte.";
   });
   if (proven === undefined)
     list.skip("The log has only grown since you last looked", "there is no checkpoint");
