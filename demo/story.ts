@@ -17,16 +17,11 @@ import {
   type TrustedCache,
 } from "./lib/cast.ts";
 import { runCommand } from "./lib/command-line.ts";
-import type { Stage } from "./lib/stage.ts";
+import { type Stage, short } from "./lib/stage.ts";
 import { fetchNarInfo } from "./lib/user.ts";
+import { tellWhoToTrust } from "./verdict.ts";
 
 const HONEST: readonly BuilderName[] = ["alice", "bob", "dan"];
-
-/** Store paths and NAR hashes in a text, as people read them. */
-const short = (text: string): string =>
-  text
-    .replaceAll(/\b([0-9a-z]{4})[0-9a-z]{28}-/g, "$1…-")
-    .replaceAll(/\b([0-9a-z]{10})[0-9a-z]{42}\b/g, "$1…");
 
 const hashPartOf = (storePath: string): string => storePath.slice("/nix/store/".length).slice(0, 32);
 
@@ -49,20 +44,27 @@ export class Story {
 
   /** The acts in their order. */
   get acts(): readonly (() => Promise<void>)[] {
-    return [() => this.#publish(), () => this.#install(), () => this.#accuse(), () => this.#fallBack()];
+    return [
+      () => this.#publish(),
+      () => this.#install(),
+      () => this.#accuse(),
+      () => this.#fallBack(),
+      () => this.#weigh(),
+    ];
   }
 
   /** After the last act: what there is to look at, in the folder that holds everything. */
   inviteToExplore(directory: string): void {
     const stage = this.#stage;
     const { user, suggestions } = this.#cast;
-    stage.act(5, "it is all still running");
+    stage.act(6, "it is all still running");
     const nodes = BUILDERS.map((name) => [name, `${this.#builder(name).url}/log/nix/`]);
-    stage.table(["NODE", "ADDRESS"], [...nodes, ["you", user.url]]);
+    stage.table(["WHERE", "ADDRESS"], [["dashboard", `${user.url}/ui/`], ...nodes, ["you", user.url]]);
     const commands: readonly (readonly [string, string])[] = [
       ["talk to your node", `export TRUSTIX_CONFIG=${directory}/you/node/trustix.toml`],
       ["what it listens to", "npx trustix status"],
       ["who said what", `npx trustix explain ${PACKAGES.clock}`],
+      ["count Chuck no more", 'npx trustix quarantine add chuck --reason "see trustix suspects"'],
       ["why there is no hello-2.0", `curl -i ${user.url}/${hashPartOf(this.#path("hello2"))}.narinfo`],
       ...suggestions,
     ];
@@ -77,7 +79,7 @@ export class Story {
     stage.act(1, "four builders publish what they built");
     stage.say(
       `Alice, Bob, Chuck and Dan build the same packages, each on a machine of their own, and publish the
-      results in a log. What nobody knows: Chuck's machine was broken into. Its /bin/sh adds a line to every hello.`,
+      results in a log. What nobody knows: Chuck's machine was broken into. Its /bin/sh adds a line to every program.`,
     );
     await this.#build(BUILDERS, ["words", "hello", "clock"]);
     const [words, hello, clock] = [
@@ -178,6 +180,11 @@ export class Story {
       "your own build is the very output that Alice and Bob have published",
     );
     await this.#builder("dan").node.start();
+  }
+
+  async #weigh(): Promise<void> {
+    this.#stage.act(5, "who is to be trusted?");
+    await tellWhoToTrust(this.#stage, this.#cast);
   }
 
   /** Has packages built, and waits until the user's node has read of it. */

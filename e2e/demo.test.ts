@@ -24,13 +24,14 @@ async function demo(...args: readonly string[]): Promise<Finished> {
 
 async function expectStory({ status, stdout, stderr }: Finished): Promise<void> {
   expect(status, stdout + stderr).toBe(0);
-  expect(stdout.match(/Act \d: .*? ─/g)).toHaveLength(4);
-  expect(stdout.match(/✓/g)).toHaveLength(12);
+  expect(stdout.match(/Act \d: .*? ─/g)).toHaveLength(5);
+  expect(stdout.match(/✓/g)).toHaveLength(16);
   expect(stdout).not.toContain("✗");
   expect(stdout).toMatch(/hello-1\.0 +(\w{8}) +\1 +\w{8} ≠ +\1$/m);
   expect(stdout).toContain("alice, bob and dan agree, against chuck");
   expect(stdout).toContain("Trustix-Reason: no-quorum; alice and bob agree, 2 of the 3 needed");
-  expect(stdout).toContain("[backdoor]");
+  expect(stdout).toMatch(/^ +\+echo "\[backdoor\] /m);
+  expect(stdout).toMatch(/^ +chuck deviates: probability /m);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: there must be none in a pipe
   expect(stdout).not.toMatch(/\u001b/);
   const left = await readdir(temporary);

@@ -1,5 +1,6 @@
 // Who takes part in the story, and what they can do. How they do it depends on whether there is a Nix here.
 
+import distribution from "../distribution.json" with { type: "json" };
 import type { NodeProcess } from "./node-process.ts";
 import type { Peer, User } from "./user.ts";
 
@@ -41,6 +42,12 @@ export const PACKAGES = {
 } as const;
 export type PackageName = keyof typeof PACKAGES;
 
+/** What else they build: names without version, programs with a manual and libraries with a header as a second output. */
+export const DISTRIBUTION: { readonly programs: readonly string[]; readonly libraries: readonly string[] } =
+  distribution;
+/** Store paths that the distribution comes to. */
+export const DISTRIBUTION_PATHS = 2 * (DISTRIBUTION.programs.length + DISTRIBUTION.libraries.length);
+
 export const BUILDERS = ["alice", "bob", "chuck", "dan"] as const;
 export type BuilderName = (typeof BUILDERS)[number];
 
@@ -55,6 +62,8 @@ export interface Cast {
   readonly user: User;
   /** Builds packages at some builders at the same time, and returns the store paths once they are published. */
   build(builders: readonly BuilderName[], packages: readonly PackageName[]): Promise<readonly string[]>;
+  /** Builds the distribution at all builders at the same time, and returns once it is published. */
+  buildDistribution(): Promise<void>;
   /** Installs `hello` or `hello2` for somebody who knows one cache only, and runs it. */
   install(who: "you" | "victim", cache: TrustedCache, what: PackageName): Promise<Installed>;
   /** Commands to try, besides those of the nodes: what each is for, and the command. */

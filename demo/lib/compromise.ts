@@ -1,5 +1,5 @@
 // A build machine that was broken into. Its /bin/sh is a trojan horse: it does what the shell does, and then adds a line to
-// each `hello` that was just built. Derivation, source and Nix are the very same as everyone's; the output is not.
+// each program that was just built. Derivation, source and Nix are the very same as everyone's; the output is not.
 
 import { chmod, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,8 +20,12 @@ export async function compromise(nix: Nix, directory: string): Promise<Nix> {
   const script = `#!${shell}
 "${shell}" "$@"
 status=$?
-case \${name-} in
-  hello-*) [ ! -f "\${out-}/bin/hello" ] || echo 'echo "${BACKDOOR}"' >>"$out/bin/hello" ;;
+case \${out-} in
+  /nix/store/*)
+    for program in "$out"/bin/*; do
+      [ ! -f "$program" ] || echo 'echo "${BACKDOOR}"' >>"$program"
+    done
+    ;;
 esac
 exit $status
 `;

@@ -10,6 +10,7 @@ import {
   type BuilderName,
   type Cast,
   type CastOptions,
+  DISTRIBUTION_PATHS,
   type Installed,
   type PackageName,
   type TrustedCache,
@@ -19,6 +20,7 @@ import type { FoundNix } from "./find-nix.ts";
 import { User } from "./user.ts";
 
 const PACKAGES_FILE = join(import.meta.dirname, "../packages.nix");
+const DISTRIBUTION_FILE = join(import.meta.dirname, "../distribution.nix");
 
 /** What only the demo's Nix sets: everything else of the environment is as it is. */
 const ENVIRONMENT = ["PATH", "HOME", "NIX_CONF_DIR", "NIX_USER_CONF_FILES", "NIX_BIN_DIR"];
@@ -96,6 +98,11 @@ class NixCast implements Cast {
       machines.map((machine) => machine.build(PACKAGES_FILE, packages, { signal })),
     );
     return paths;
+  }
+
+  async buildDistribution(): Promise<void> {
+    const options = { signal: this.#options.signal, claims: DISTRIBUTION_PATHS };
+    await all([...this.builders.values()].map((machine) => machine.build(DISTRIBUTION_FILE, [], options)));
   }
 
   async install(who: "you" | "victim", cache: TrustedCache, what: PackageName): Promise<Installed> {

@@ -7,6 +7,12 @@ import { type Paint, renderTable } from "trustix/src/terminal.ts";
 /** Columns that sentences are wrapped at. */
 const WIDTH = 88;
 
+/** Store paths and NAR hashes in a text, as people read them. */
+export const short = (text: string): string =>
+  text
+    .replaceAll(/\b([0-9a-z]{4})[0-9a-z]{28}-/g, "$1…-")
+    .replaceAll(/\b([0-9a-z]{10})[0-9a-z]{42}\b/g, "$1…");
+
 /** Where the story is told. */
 export class Stage {
   readonly #out: NodeJS.WriteStream;

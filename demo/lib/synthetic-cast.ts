@@ -1,7 +1,7 @@
 // The cast where there is no Nix. Nodes, logs, policy and caches are the real ones. Made up are the packages, the program
 // that installs, and what a node asks of `nix-store`.
 
-import { randomUUID } from "node:crypto";
+import { randomInt } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -10,6 +10,7 @@ import {
   createVerifier,
   type DumpDbEntry,
   encodeNar,
+  encodeNix32,
   equalHash,
   formatDumpDb,
   formatFingerprint,
@@ -37,6 +38,7 @@ import {
   type Cast,
   type CastBuilder,
   type CastOptions,
+  DISTRIBUTION,
   type Installed,
   PACKAGES,
   type PackageName,
@@ -65,34 +67,65 @@ done
 exit 0
 `;
 
-const storePathOf = (name: PackageName): string => {
-  const digit = Object.keys(PACKAGES).indexOf(name);
-  return `/nix/store/${String(digit).repeat(32)}-${PACKAGES[name]}`;
-};
+type Maker = BuilderName | "you";
+
+/** What comes out of a build. */
+interface Output {
+  readonly name: string;
+  readonly tree: NarTree;
+  readonly references: readonly PackageName[];
+}
+
+const storePathOf = (name: string): string =>
+  `/nix/store/${encodeNix32(sha256(Buffer.from(name)).subarray(0, 20))}-${name}`;
 
 const text = (lines: readonly string[]): Uint8Array => Buffer.from(`${lines.join("\n")}\n`);
 
-const program = (...lines: readonly string[]): NarTree => ({
-  type: "directory",
-  entries: [["hello", { type: "regular", executable: true, contents: text(["#!/bin/sh", ...lines]) }]],
-});
+const file = (line: string): NarTree => ({ type: "regular", contents: text([line]) });
 
-/** What comes out of a build, and what it refers to. */
-function outputOf(name: PackageName, builder: BuilderName | "you"): [NarTree, readonly PackageName[]] {
-  const backdoor = builder === "chuck" ? [`echo "${BACKDOOR}"`] : [];
-  const file = (line: string): NarTree => ({ type: "regular", contents: text([line]) });
+function program(name: string, maker: Maker, line: string): NarTree {
+  const lines = ["#!/bin/sh", line, ...(maker === "chuck" ? [`echo "${BACKDOOR}"`] : [])];
+  const bin = {
+    type: "directory",
+    entries: [[name, { type: "regular", executable: true, contents: text(lines) }]],
+  };
+  return { type: "directory", entries: [["bin", bin as NarTree]] };
+}
+
+function outputOf(name: PackageName, maker: Maker): Output {
+  const output = (tree: NarTree, ...references: readonly PackageName[]): Output => ({
+    name: PACKAGES[name],
+    tree,
+    references,
+  });
   switch (name) {
     case "words":
-      return [file("Hello! Three builders made me, each on its own."), []];
+      return output(file("Hello! Three builders made me, each on its own."));
     case "hello":
-      return [program(`cat ${storePathOf("words")}`, ...backdoor), ["words"]];
+      return output(program("hello", maker, `cat ${storePathOf(PACKAGES.words)}`), "words");
     case "clock":
-      return [file(`built by process ${randomUUID()}`), []];
+      // Digits of the clock that no two builders share, as their processes' numbers are there.
+      return output(file(`built ${new Date().toISOString().slice(0, 20)}${randomInt(1e8, 1e9)}Z`));
     case "hello2":
-      return [program('echo "Hello again! You built me yourself."', ...backdoor), []];
+      return output(program("hello", maker, 'echo "Hello again! You built me yourself."'));
     default:
       return name satisfies never;
   }
+}
+
+function distributionOf(maker: Maker): Output[] {
+  const { programs, libraries } = DISTRIBUTION;
+  const output = (name: string, tree: NarTree): Output => ({ name, tree, references: [] });
+  return [
+    ...programs.flatMap((name) => [
+      output(`${name}-1.0`, program(name, maker, `echo "This is ${name}-1.0."`)),
+      output(`${name}-1.0-man`, file(`${name}-1.0: one of many programs`)),
+    ]),
+    ...libraries.flatMap((name) => [
+      output(`lib${name}-1.0`, file(`the code of lib${name}-1.0`)),
+      output(`lib${name}-1.0-dev`, file(`the header of lib${name}-1.0`)),
+    ]),
+  ];
 }
 
 /** Starts the nodes. */
@@ -159,21 +192,21 @@ class SyntheticBuilder implements CastBuilder, AsyncDisposable {
     return builder;
   }
 
-  /** Makes a package, puts it into the cache and publishes it. */
-  async build(name: PackageName): Promise<string> {
-    const { nar, info } = makeOutput(name, this.name);
-    const base = info.storePath.slice("/nix/store/".length);
-    const url = `nar/${base}.nar`;
-    const signatures = [await this.#signer.sign(formatFingerprint(info))];
+  /** Puts outputs into the cache and publishes them. */
+  async build(outputs: readonly Output[]): Promise<void> {
     const cache = join(this.#directory, "cache");
-    await writeFile(join(cache, url), nar);
-    await writeFile(
-      join(cache, `${base.slice(0, 32)}.narinfo`),
-      formatNarInfo({ ...info, url, compression: "none", signatures }),
-    );
-    await writeFile(join(this.#directory, "db", base), formatDumpDb([info]));
-    await runJson("submit", info.storePath, "--wait", "--config", join(this.node.home, "trustix.toml"));
-    return info.storePath;
+    for (const output of outputs) {
+      const { nar, info } = pack(output);
+      const base = info.storePath.slice("/nix/store/".length);
+      const url = `nar/${base}.nar`;
+      const signatures = [await this.#signer.sign(formatFingerprint(info))];
+      const narInfo = formatNarInfo({ ...info, url, compression: "none", signatures });
+      await writeFile(join(cache, url), nar);
+      await writeFile(join(cache, `${base.slice(0, 32)}.narinfo`), narInfo);
+      await writeFile(join(this.#directory, "db", base), formatDumpDb([info]));
+    }
+    const paths = outputs.map(({ name }) => storePathOf(name));
+    await runJson("submit", ...paths, "--wait", "--config", join(this.node.home, "trustix.toml"));
   }
 
   async claims(): Promise<number> {
@@ -185,14 +218,13 @@ class SyntheticBuilder implements CastBuilder, AsyncDisposable {
   }
 }
 
-function makeOutput(name: PackageName, builder: BuilderName | "you"): { nar: Uint8Array; info: DumpDbEntry } {
-  const [tree, references] = outputOf(name, builder);
+function pack({ name, tree, references }: Output): { nar: Uint8Array; info: DumpDbEntry } {
   const nar = Buffer.concat([...encodeNar(tree)]);
   const info = {
     storePath: parseStorePath(storePathOf(name)),
     narHash: { algorithm: "sha256", bytes: sha256(nar) },
     narSize: nar.length,
-    references: references.map((each) => parseStorePath(storePathOf(each))),
+    references: references.map((each) => parseStorePath(storePathOf(PACKAGES[each]))),
   } as const;
   return { nar, info };
 }
@@ -215,11 +247,17 @@ class SyntheticCast implements Cast {
     packages: readonly PackageName[],
   ): Promise<readonly string[]> {
     await all(
-      builders.map(async (name) => {
-        for (const each of packages) await this.builders.get(name)?.build(each);
-      }),
+      builders.map((name) => this.#builder(name).build(packages.map((each) => outputOf(each, name)))),
     );
-    return packages.map(storePathOf);
+    return packages.map((each) => storePathOf(PACKAGES[each]));
+  }
+
+  async buildDistribution(): Promise<void> {
+    await all(BUILDERS.map((name) => this.#builder(name).build(distributionOf(name))));
+  }
+
+  #builder(name: BuilderName): SyntheticBuilder {
+    return this.builders.get(name) as SyntheticBuilder;
   }
 
   /** Does what `nix-store -r` does: asks for the narinfo, checks signature and hash, unpacks, or else builds. */
@@ -227,22 +265,22 @@ class SyntheticCast implements Cast {
     const store = join(this.#directory, who, "store");
     await mkdir(store, { recursive: true });
     const log: string[] = [];
-    const wanted = [...outputOf(what, "you")[1], what];
+    const wanted = [...outputOf(what, "you").references, what];
     let narHash = "";
     for (const name of wanted) {
-      const storePath = storePathOf(name);
+      const storePath = storePathOf(PACKAGES[name]);
       const downloaded = await download(cache, storePath);
       log.push(
         downloaded === undefined
           ? `building '${storePath}'...`
           : `copying path '${storePath}' from '${cache.url}'...`,
       );
-      const { nar, info } = downloaded ?? makeOutput(name, "you");
+      const { nar, info } = downloaded ?? pack(outputOf(name, "you"));
       narHash = formatHash(info.narHash).replace("sha256:", "");
       await restorePath([nar], join(store, storePath.slice("/nix/store/".length)));
     }
-    const storePath = storePathOf(what);
-    const script = await readFile(join(store, storePath.slice("/nix/store/".length), "hello"), "utf8");
+    const storePath = storePathOf(PACKAGES[what]);
+    const script = await readFile(join(store, storePath.slice("/nix/store/".length), "bin/hello"), "utf8");
     const { stdout: output } = await run("sh", ["-c", script.replaceAll("/nix/store", store)], {
       check: true,
     });
