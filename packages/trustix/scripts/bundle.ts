@@ -14,7 +14,7 @@ await rm(OUT, { recursive: true, force: true });
 await build({
   entryPoints: {
     main: join(PACKAGE, "src/cli/main.ts"),
-    "diff-thread": join(PACKAGE, "src/analyse/diff-thread.ts"),
+    "diff-thread": join(PACKAGE, "src/diff/diff-thread.ts"),
     "analysis-thread": join(PACKAGE, "src/daemon/analysis-thread.ts"),
     "insight-thread": join(PACKAGE, "src/daemon/insight-thread.ts"),
     "claim-writer-thread": join(PACKAGE, "src/subscribe/claim-writer-thread.ts"),

@@ -1,9 +1,9 @@
 // Gets the very bytes that somebody stated, from whichever cache that this node knows has them: the upstream caches, the
 // signed caches that it listens to, and the caches that builders have beside the logs that it listens to. None is trusted.
 import { hashPartOf, parseNixStatement, type StorePath } from "@trustix/nix";
-import type { NarReceiver } from "../analyse/nar-comparison.ts";
-import type { StatedNar } from "../analyse/unpack-nar.ts";
 import type { Config } from "../config/load.ts";
+import type { NarReceiver } from "../diff/nar-comparison.ts";
+import type { StatedNar } from "../diff/unpack-nar.ts";
 import { TrustixError } from "../errors.ts";
 import { openRemote } from "../fetch/open-remote.ts";
 import type { PaceLimits } from "../fetch/pace.ts";

@@ -1,8 +1,8 @@
 // trustix diff PATH|HASH|NAME
 import { type Command, InvalidArgumentError } from "commander";
-import { chooseByBuilders, choosePair } from "../../analyse/choose-pair.ts";
 import { renderDiff } from "../../analyse/render/diff-text.ts";
 import { wantedNar } from "../../daemon/nar-fetcher.ts";
+import { chooseByBuilders, choosePair } from "../../diff/choose-pair.ts";
 import { TrustixError } from "../../errors.ts";
 import type { DiffEventJson, PathDiffJson } from "../../http/diff-schema.ts";
 import type { ExplainedStatement, Explanation } from "../../policy/explain.ts";
