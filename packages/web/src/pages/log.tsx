@@ -13,6 +13,7 @@ import { PageHeading } from "../ui/heading.tsx";
 import { Health } from "../ui/health.tsx";
 import { LogKey } from "../ui/log-key.tsx";
 import { subscriptionId } from "../verify/claim.ts";
+import { attributeLines } from "../verify/shown.ts";
 import { HEALTH } from "../words.ts";
 import type { PageProps } from "./index.tsx";
 
@@ -131,15 +132,12 @@ function Entries({
       {data === undefined && error === undefined && <Loading rows={10} />}
       {data?.entries.length === 0 && <p class="dim">The log is empty.</p>}
       <ol class={isOld ? "entries old" : "entries"}>
-        {data?.entries.slice(0, PAGE_SIZE).map(({ index, statement, attributes }) => {
-          const lines = Object.entries(attributes).map(([key, value]) => `${key} ${value}`);
-          return (
-            <li key={index}>
-              <EntryText index={index} statement={statement} attributes={lines} />
-              <ClaimCheck claim={{ subscription: name, index, statement, attributes: lines }} />
-            </li>
-          );
-        })}
+        {data?.entries.slice(0, PAGE_SIZE).map(({ index, statement, attributes }) => (
+          <li key={index}>
+            <EntryText index={index} statement={statement} attributes={attributeLines(attributes)} />
+            <ClaimCheck claim={{ subscription: name, index, statement, attributes }} />
+          </li>
+        ))}
       </ol>
       <nav class="paging" aria-label="Pages of entries">
         {before === undefined ? <span /> : <a href={hrefTo(["log", name])}>← Newest</a>}

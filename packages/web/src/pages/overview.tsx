@@ -127,7 +127,7 @@ const OPERATOR_COLOURS = [
 ] as const;
 
 function Timelines({ timeline }: { readonly timeline: OverviewJson["timeline"] }) {
-  const [agreement, claims] = useMemo(() => chartsOf(fillGaps(timeline)), [timeline]);
+  const [agreement, claims, disputes] = useMemo(() => chartsOf(fillGaps(timeline)), [timeline]);
   if (timeline.points.length === 0) return null;
   return (
     <>
@@ -140,6 +140,13 @@ function Timelines({ timeline }: { readonly timeline: OverviewJson["timeline"] }
       </Panel>
       <Panel title="Claims over time" note="by operator">
         <Chart data={claims} spanMs={timeline.spanMs} label="Claims by operator, by when they came" />
+      </Panel>
+      <Panel title="Disputes over time" note="paths by when their class changed">
+        <Chart
+          data={disputes}
+          spanMs={timeline.spanMs}
+          label="Paths that became disputed, and that agreed again"
+        />
       </Panel>
     </>
   );
@@ -165,7 +172,7 @@ function fillGaps({ points, spanMs }: OverviewJson["timeline"]): OverviewJson["t
   return { points: filled, spanMs };
 }
 
-function chartsOf({ points }: OverviewJson["timeline"]): readonly [ChartData, ChartData] {
+function chartsOf({ points }: OverviewJson["timeline"]): readonly [ChartData, ChartData, ChartData] {
   const times = points.map(({ at }) => Date.parse(at) / 1000);
   const totals = new Map<string, number>();
   for (const { claims } of points) {
@@ -200,6 +207,14 @@ function chartsOf({ points }: OverviewJson["timeline"]): readonly [ChartData, Ch
       })),
     },
     { kind: "lines", times, series },
+    {
+      kind: "lines",
+      times,
+      series: [
+        { label: "became disputed", colour: "--disputed", values: points.map(({ disputed }) => disputed) },
+        { label: "agreed again", colour: "--reproducible", values: points.map(({ healed }) => healed) },
+      ],
+    },
   ];
 }
 
@@ -234,7 +249,7 @@ function Subscriptions() {
   const status = useStatus();
   const own = status.data?.logs ?? [];
   return (
-    <Panel title="Logs" note={<a href={hrefTo(["logs"])}>All logs</a>}>
+    <Panel title="Logs" wide note={<a href={hrefTo(["logs"])}>All logs</a>}>
       {error !== undefined && <Failure error={error} what="subscriptions" />}
       {data === undefined && error === undefined && <Loading rows={4} />}
       {data !== undefined && (

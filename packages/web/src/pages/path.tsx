@@ -50,6 +50,7 @@ export function PathPage({ segments: [hashPart = ""] }: PageProps) {
         <>
           <Summary path={data} />
           <Statements
+            hashPart={hashPart}
             path={data}
             onOutcome={(claim, outcome) => {
               const isNew = outcome === "failed" && !failed.value.has(claim);

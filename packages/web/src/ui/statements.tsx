@@ -3,6 +3,7 @@ import type { PathDetailJson } from "trustix/src/http/insight-schema.ts";
 import { hrefTo } from "../router.ts";
 import { formatBytes, formatCount, plural, visible } from "../text.ts";
 import type { Outcome } from "../verify/check.ts";
+import { statedPath } from "../verify/shown.ts";
 import { Operators, Panel, Time } from "./basics.tsx";
 import { ClaimCheck } from "./claim-check.tsx";
 
@@ -20,9 +21,12 @@ const MAX_CLAIMS = 40;
 
 /** Every statement with its claims. */
 export function Statements({
+  hashPart,
   path,
   onOutcome,
 }: {
+  /** What the reader asked for. */
+  readonly hashPart: string;
   readonly path: PathDetailJson;
   readonly onOutcome: (claim: string, outcome: Outcome) => void;
 }) {
@@ -39,6 +43,7 @@ export function Statements({
           key={statement.statement}
           statement={statement}
           index={index}
+          hashPart={hashPart}
           path={path}
           onOutcome={onOutcome}
         />
@@ -66,17 +71,20 @@ function factsOf(statement: string): {
 function StatementPart({
   statement,
   index,
+  hashPart,
   path,
   onOutcome,
 }: {
   readonly statement: StatementJson;
   readonly index: number;
+  readonly hashPart: string;
   readonly path: PathDetailJson;
   readonly onOutcome: (claim: string, outcome: Outcome) => void;
 }) {
   const { claims } = statement;
   const { narHash, narSize, references } = factsOf(statement.statement);
   const operators = [...new Set(claims.map(({ operator }) => operator))];
+  const stated = statedPath(statement.statement);
   const [most] = path.statements;
   const mostHash = most === undefined ? undefined : factsOf(most.statement).narHash;
   const unlisted = claims.length - MAX_CLAIMS;
@@ -86,6 +94,16 @@ function StatementPart({
         <span class="label">{labelOf(index)}</span> <Operators names={operators} />
       </h3>
       <dl class="facts">
+        {stated !== path.storePath && (
+          <>
+            <dt>
+              <span class="badge warn">Another name</span>
+            </dt>
+            <dd>
+              <code>{visible(stated, 400)}</code>
+            </dd>
+          </>
+        )}
         <dt>NAR hash</dt>
         <dd>
           <code>{visible(narHash, 100)}</code>{" "}
@@ -114,9 +132,11 @@ function StatementPart({
                   subscription: claim.subscription,
                   index: claim.index,
                   statement: statement.statement,
-                  storePath: path.storePath,
+                  hashPart,
                 }}
-                onOutcome={(outcome) => onOutcome(`${claim.subscription} ${claim.index}`, outcome)}
+                onOutcome={(outcome) =>
+                  onOutcome(`${claim.subscription} ${claim.index} ${statement.statement}`, outcome)
+                }
               />
             )}
           </li>
