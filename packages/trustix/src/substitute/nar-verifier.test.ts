@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
@@ -88,4 +89,39 @@ it.each([
       }
     }),
   );
+});
+
+/** Programs that ended and that nobody has waited for, by this process. */
+function zombies(): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/stat`, "utf8");
+      } catch {
+        return "";
+      }
+    })
+    .filter((stat) => stat.includes(`(xz) Z ${process.pid} `));
+}
+
+describe.runIf(process.platform === "linux")("the program xz", () => {
+  const nar = Buffer.concat([narOf(3_000_000), Buffer.alloc(8 << 20)]);
+  const file = COMPRESS.xz!(nar);
+
+  it("leaves nothing behind, however a download ends", async () => {
+    await using programs = new XzPool(2, "xz");
+    const verify = async (narSize: number, bytes: Uint8Array, isWhole: boolean): Promise<void> => {
+      using verifier = programs.verify({ ...expectedOf(nar), narSize });
+      await verifier.write(bytes);
+      if (isWhole) await verifier.finish();
+    };
+    for (let i = 0; i < 3; i++) {
+      await verify(nar.length, file.subarray(0, 600_000), false);
+      await expect(verify(nar.length - 1, file, true)).rejects.toMatchObject({ code: "NAR_MISMATCH" });
+      await expect(verify(nar.length, nar, true)).rejects.toMatchObject({ code: "NAR_MISMATCH" });
+      await verify(nar.length, file, true);
+    }
+    await expect.poll(zombies).toEqual([]);
+  });
 });

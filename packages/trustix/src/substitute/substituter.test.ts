@@ -378,11 +378,12 @@ describe("work", () => {
     const hello = await sample("hello", LARGE);
     const file = COMPRESS.zstd!(hello.nar);
     const half = file.length >> 1;
-    const ranges: (string | undefined)[] = [];
+    const starts: number[] = [];
     await using first = await serveCache(hello, {
       compression: "zstd",
       nar: (_, response) => {
         response.setHeader("content-length", file.length);
+        // A reset takes with it what has arrived and was not read yet: how far the other side got is not known here.
         response.write(file.subarray(0, half), () => setTimeout(() => response.destroy(), 50));
       },
     });
@@ -391,10 +392,11 @@ describe("work", () => {
       compression: "zstd",
       narInfo: (_, response) => setTimeout(() => response.end(narInfo), 60),
       nar: (request, response) => {
-        ranges.push(request.headers.range);
+        const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1]);
+        starts.push(start);
         response
-          .writeHead(206, { "content-range": `bytes ${half}-${file.length - 1}/${file.length}` })
-          .end(file.subarray(half));
+          .writeHead(206, { "content-range": `bytes ${start}-${file.length - 1}/${file.length}` })
+          .end(file.subarray(start));
       },
     });
     await using node = await runSubstituter([first.url, second.url], accepting(hello));
@@ -403,7 +405,9 @@ describe("work", () => {
     const got = await ask(url);
     expect(got.isComplete).toBe(true);
     expect(got.body.equals(file)).toBe(true);
-    expect(ranges).toEqual([`bytes=${half}-`]);
+    expect(starts).toHaveLength(1);
+    expect(starts[0]).toBeGreaterThan(0);
+    expect(starts[0]).toBeLessThanOrEqual(half);
     expect(node.events.at(-1)).toMatchObject({ type: "nar-served", upstreams: ["cache-0", "cache-1"] });
   });
 

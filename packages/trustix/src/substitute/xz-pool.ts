@@ -5,7 +5,9 @@ import { type ExpectedNar, expectNar, type NarVerifier, narMismatch } from "./na
 export type ToXzWorker =
   | { readonly type: "start"; readonly maxBytes: number }
   | { readonly type: "chunk"; readonly chunk: Uint8Array }
-  | { readonly type: "end" };
+  | { readonly type: "end" }
+  /** No more jobs: ends what runs, and the thread. */
+  | { readonly type: "stop" };
 
 export type FromXzWorker =
   | { readonly type: "taken"; readonly bytes: number }
@@ -18,6 +20,8 @@ export interface XzWorkerData {
   readonly program: string | undefined;
 }
 
+/** How long a worker may take to end by itself. */
+const STOP_MS = 1000;
 /** Bytes sent ahead to a worker before the sender has to wait. */
 const AHEAD_BYTES = 512 * 1024;
 
@@ -75,10 +79,13 @@ export class XzPool implements AsyncDisposable {
     this.#idle.push(worker);
   }
 
-  /** Ends a worker in the middle of a job, the only way to stop it; who waits gets a new one. */
+  /** Ends a worker in the middle of a job; who waits gets a new one. */
   discard(worker: Worker): void {
     worker.on("error", () => {});
-    void worker.terminate();
+    // One that decompresses by itself may be deep in it.
+    const timer = setTimeout(() => void worker.terminate(), STOP_MS);
+    worker.once("exit", () => clearTimeout(timer));
+    worker.postMessage({ type: "stop" } satisfies ToXzWorker);
     this.#running--;
     const next = this.#waiting.shift();
     if (next !== undefined) next(this.#start());

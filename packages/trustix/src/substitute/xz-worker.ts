@@ -1,7 +1,7 @@
 // Worker thread: decompresses one xz file after the other and hashes what comes out. xz-decompress is xz-embedded in
 // WebAssembly, which takes dictionaries of up to 64 MiB: what `xz -9` makes. Where the machine has the program xz, that one
 // takes the large files: it is 1.7 times as fast, and starting it costs a few milliseconds.
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { Readable } from "node:stream";
@@ -38,6 +38,9 @@ const MIN_PROGRAM_BYTES = 2 << 20;
 /** The decoder's own limit is that of the WebAssembly: a dictionary of 64 MiB, and a little more to work with. */
 const PROGRAM_ARGUMENTS = ["-dcq", "--format=xz", "--threads=1", "--memlimit-decompress=80MiB"];
 
+/** The program that runs. Whoever started it must wait for its end: nobody else does, and it would stay as a zombie. */
+let running: ChildProcess | undefined;
+
 /** What the program makes of the input; undefined when it cannot be started, with the input untouched. */
 async function byProgram(program: string): Promise<AsyncIterable<Uint8Array> | undefined> {
   // Nothing but the path: options for xz may stand in the environment.
@@ -47,7 +50,8 @@ async function byProgram(program: string): Promise<AsyncIterable<Uint8Array> | u
     await once(child, "error");
     return undefined;
   }
-  const ended = once(child, "close");
+  running = child;
+  const ended = once(child, "exit");
   // A file that is refused early closes the pipe; the status says so, too.
   pipeline(Readable.from(input(), { objectMode: false }), child.stdin).catch(() => {});
   return (async function* () {
@@ -57,6 +61,8 @@ async function byProgram(program: string): Promise<AsyncIterable<Uint8Array> | u
       if (status !== 0) throw new Error(`xz ended with status ${status}`);
     } finally {
       child.kill("SIGKILL");
+      await ended;
+      running = undefined;
     }
   })();
 }
@@ -94,6 +100,12 @@ port.on("message", (message: ToXzWorker) => {
     case "end":
       hasEnded = true;
       wake();
+      break;
+    case "stop":
+      queue = [];
+      running?.kill("SIGKILL");
+      // The thread ends once the program has.
+      port.close();
       break;
     default:
       message satisfies never;
