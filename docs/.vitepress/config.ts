@@ -93,6 +93,7 @@ export default defineConfig({
         text: "Guides",
         items: [
           { text: "Builders: run a builder", link: "/guides/run-a-builder" },
+          { text: "Users: use it as a substituter", link: "/guides/use-as-substituter" },
           { text: "Users: policies", link: "/guides/policies" },
           { text: "Auditors: audit a log", link: "/guides/audit-a-log" },
         ],
@@ -104,16 +105,24 @@ export default defineConfig({
           { text: "Errors", link: "/reference/errors" },
           { text: "API", link: "/reference/api" },
           { text: "Evidence", link: "/reference/evidence" },
+          { text: "The subscriber", link: "/reference/subscriber" },
+          { text: "The substituter", link: "/substituter" },
+        ],
+      },
+      {
+        text: "In use",
+        items: [
+          { text: "Reports", link: "/reports" },
+          { text: "What differs", link: "/differences" },
+          { text: "Operations", link: "/operations" },
         ],
       },
       {
         text: "Background",
         items: [
           { text: "Design", link: "/design" },
-          { text: "Reports", link: "/reports" },
-          { text: "What differs", link: "/differences" },
-          { text: "Operations", link: "/operations" },
           { text: "Threat model", link: "/security" },
+          { text: "Measurements", link: "/measurements" },
         ],
       },
       {
@@ -121,6 +130,7 @@ export default defineConfig({
         items: [
           { text: "@trustix/tlog", link: "/packages/tlog" },
           { text: "@trustix/nix", link: "/packages/nix" },
+          { text: "@trustix/web", link: "/packages/web" },
         ],
       },
       {
