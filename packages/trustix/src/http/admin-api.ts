@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:http";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { TrustixError } from "../errors.ts";
 import { asTrustixError, isExpected, sendError } from "./api-parts.ts";
-import { type Audience, statusFor } from "./audience.ts";
+import { type Audience, errorFor, statusFor } from "./audience.ts";
 import { type ApiDecisions, decisionHandlers } from "./decisions-api.ts";
 import type { ApiDiffs } from "./diffs.ts";
 import type { ApiInsight } from "./insight.ts";
@@ -67,7 +67,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.setErrorHandler((error, request, reply) => {
     const typed = asTrustixError(error);
     if (!isExpected(typed)) options.onError(error, request.url.slice(0, 200));
-    sendError(typed, reply);
+    sendError(errorFor(audience, typed), reply);
   });
   app.setNotFoundHandler((request, reply) => {
     sendError(new TrustixError("NOT_FOUND", `no ${request.method} ${request.url.slice(0, 100)}`), reply);

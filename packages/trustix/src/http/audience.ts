@@ -1,4 +1,6 @@
 // What strangers may see of a node's state, who reach no more than its public listener.
+import { TrustixError } from "../errors.ts";
+import { isExpected } from "./api-parts.ts";
 
 /** Who reads an answer: the node's operator, or whoever reaches the public listener. */
 export type Audience = "operator" | "public";
@@ -8,6 +10,36 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** Addresses that say something of this machine only, and not of its network. */
 const LOCAL_ADDRESS = /^(unix|file):/;
+/** Such an address within a text; its characters are those of a URL, or of a path that is quoted. */
+const LOCAL_ADDRESSES = /\b(unix|file):\/[^\s"'<>;,()]*/g;
+
+/** A text such as the reason of a failure. To the public, local addresses in it are named by their scheme only. */
+export function textFor(audience: Audience, text: string): string {
+  return audience === "operator" ? text : text.replace(LOCAL_ADDRESSES, "$1:");
+}
+
+/** An error as an answer. The public is told what it can do something about, and of all else that there was something. */
+export function errorFor(audience: Audience, error: TrustixError): TrustixError {
+  if (audience === "operator") return error;
+  if (!isExpected(error)) return new TrustixError("INTERNAL", "internal error", { cause: error });
+  const { code, message, hint, retryAfterMs } = error;
+  return new TrustixError(code, textFor(audience, message), {
+    cause: error,
+    ...(hint === undefined ? {} : { hint: textFor(audience, hint) }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
+}
+
+/** A decision with its reasons: an `Explanation`. To the public, nothing in it tells about this machine's file system. */
+export function explanationFor(audience: Audience, explanation: unknown): unknown {
+  if (audience === "operator") return explanation;
+  const { votes, ...rest } = explanation as Fields & { readonly votes: readonly Fields[] };
+  const shown = votes.map(({ reason, ...vote }) => ({
+    ...vote,
+    reason: typeof reason === "string" ? textFor(audience, reason) : null,
+  }));
+  return { ...rest, votes: shown };
+}
 
 /** The state of subscriptions. To the public, nothing tells about this machine's file system. */
 export function subscriptionsFor(audience: Audience, subscriptions: readonly object[]): readonly object[] {

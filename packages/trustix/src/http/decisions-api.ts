@@ -1,6 +1,6 @@
 // What a node thinks of paths, as a part of the API: decisions, subscriptions and evidence.
 import { TrustixError } from "../errors.ts";
-import { type Audience, subscriptionsFor } from "./audience.ts";
+import { type Audience, explanationFor, subscriptionsFor } from "./audience.ts";
 import type { CheckpointsJson, EntriesJson, EntriesQuery } from "./insight-schema.ts";
 import type { ApiQuarantine } from "./quarantine-schema.ts";
 import type { Handlers } from "./serve-operations.ts";
@@ -127,7 +127,8 @@ export function decisionHandlers(options: {
     proveEntry: async ({ params, query, signal }) => required().prove(params.name, query.index, signal),
     proveContradiction: async ({ params, query, signal }) =>
       required().contradiction(params.name, query.what, signal),
-    explainDecision: async ({ params, signal }) => required().explainOn(params, signal),
+    explainDecision: async ({ params, signal }) =>
+      explanationFor(audience, await required().explainOn(params, signal)),
     decide: async ({ body, signal }) => {
       const judge = required();
       return mapConcurrently(body.paths, (each) => judge.decideOn(each, signal));
