@@ -142,9 +142,12 @@ export class ClaimWriter implements Disposable {
   private constructor(database: DatabaseSync) {
     this.#database = database;
     this.#selectLog = database.prepare("SELECT * FROM log WHERE id = ?");
+    // Long texts are read only where they may be the same: a log may have many claims on a key of long statements.
     this.#selectShared = database.prepare(
-      "SELECT c.log, c.statement, s.text FROM claim c JOIN statement s ON s.id = c.statement WHERE c.key = ?",
+      `SELECT c.log, c.statement, CASE WHEN octet_length(s.text) = ?2 THEN s.text = ?3 ELSE 0 END
+       FROM claim c JOIN statement s ON s.id = c.statement WHERE c.key = ?1`,
     );
+    this.#selectShared.setReturnArrays(true);
     this.#insertStatement = database.prepare("INSERT INTO statement (text) VALUES (?)");
     this.#insertClaim = database.prepare(
       "INSERT INTO claim (key, log, claim, statement, seen, system) VALUES (?, ?, ?, ?, ?, ?)",
@@ -245,11 +248,11 @@ export class ClaimWriter implements Disposable {
   ): "new" | "repeated" | "surplus" {
     let own = 0;
     let statement: number | bigint | undefined;
-    for (const row of this.#selectShared.all(key)) {
-      const isSame = row.text === text;
-      if (isSame) statement = row.statement as number;
-      if (row.log !== log) continue;
-      if (isSame) return "repeated";
+    const rows = this.#selectShared.all(key, Buffer.byteLength(text), text) as unknown as number[][];
+    for (const [ofLog, ofStatement, isSame] of rows) {
+      if (isSame === 1) statement = ofStatement;
+      if (ofLog !== log) continue;
+      if (isSame === 1) return "repeated";
       own++;
     }
     if (own >= MAX_STATEMENTS) return "surplus";
