@@ -44,8 +44,11 @@ export async function openPublicPages(
   return {
     app,
     routes: [
-      publicApiRoute(app, pageGuard(hosts)),
-      ...dashboardRoutes(await loadDashboard(directory), pageGuard(hosts, { documents: true })),
+      publicApiRoute(app, pageGuard(hosts, { isLocalOnly: !isOpen })),
+      ...dashboardRoutes(
+        await loadDashboard(directory),
+        pageGuard(hosts, { isLocalOnly: !isOpen, documents: true }),
+      ),
     ],
   };
 }

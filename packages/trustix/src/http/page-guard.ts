@@ -23,16 +23,31 @@ export function isOwnHost(
   return host === own || host === `[${own}]`;
 }
 
+/** What proxies add. One on this machine makes whoever comes through it look like a program of this machine. */
+const PROXY_HEADERS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+
+/** Which requests are let through. */
+export interface PageGuardOptions {
+  /** Those to the pages, which links of other sites may lead to; default those to the API. */
+  readonly documents?: boolean;
+  /** Those that no proxy has passed on, for a node that thinks itself out of reach for strangers. Default all. */
+  readonly isLocalOnly?: boolean;
+}
+
 /**
- * A guard for requests to the API, or with `documents` for those to the pages, which links of other sites may lead to.
+ * A guard for requests to the API or to the pages.
  * @param names other names of this node, in lower case
  */
 export function pageGuard(
   names: readonly string[],
-  { documents = false }: { readonly documents?: boolean } = {},
+  { documents = false, isLocalOnly = false }: PageGuardOptions = {},
 ): PageGuard {
   const own = new Set(names);
-  return ({ headers, socket }) => {
+  return ({ headers, headersDistinct, socket }) => {
+    if (headersDistinct.host !== undefined && headersDistinct.host.length > 1)
+      return "a request is for one host";
+    if (isLocalOnly && PROXY_HEADERS.some((name) => headers[name] !== undefined))
+      return "this came through a proxy: name it in `[dashboard] hosts`";
     if (!isOwnHost(headers.host, socket.localAddress, own)) {
       return "this node does not answer for that host name: see `[dashboard] hosts`";
     }
