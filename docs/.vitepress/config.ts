@@ -1,11 +1,12 @@
 // The documentation site: the Markdown files of the repository as they are, with navigation and search.
 //
-// A link that leads to no page or file of the repository fails the build. Links to files that are no pages, such as
-// sources, lead to the repository's host where the build knows one (GitHub's CI does), and are plain text elsewhere.
+// A link that leads to no page or file of the repository fails the build, and so does a page that the sidebar does not
+// list. Links to files that are no pages, such as sources, lead to the repository's host where the build knows one
+// (GitHub's CI does), and are plain text elsewhere.
 
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { defineConfig, type MarkdownOptions } from "vitepress";
+import { type DefaultTheme, defineConfig, type MarkdownOptions } from "vitepress";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
@@ -66,6 +67,73 @@ function targetOf(href: string, file: string): string | undefined {
   return SOURCES === undefined ? PLAIN : `${SOURCES}/${inRepository}${fragment}`;
 }
 
+const SIDEBAR: DefaultTheme.SidebarItem[] = [
+  { text: "Start", link: "/" },
+  {
+    text: "Guides",
+    items: [
+      { text: "Builders: run a builder", link: "/guides/run-a-builder" },
+      { text: "Users: use it as a substituter", link: "/guides/use-as-substituter" },
+      { text: "Users: policies", link: "/guides/policies" },
+      { text: "Auditors: audit a log", link: "/guides/audit-a-log" },
+    ],
+  },
+  {
+    text: "Reference",
+    items: [
+      { text: "Configuration", link: "/reference/configuration" },
+      { text: "Errors", link: "/reference/errors" },
+      { text: "API", link: "/reference/api" },
+      { text: "Evidence", link: "/reference/evidence" },
+      { text: "The subscriber", link: "/reference/subscriber" },
+      { text: "The substituter", link: "/substituter" },
+    ],
+  },
+  {
+    text: "In use",
+    items: [
+      { text: "Reports", link: "/reports" },
+      { text: "What differs", link: "/differences" },
+      { text: "Operations", link: "/operations" },
+    ],
+  },
+  {
+    text: "Background",
+    items: [
+      { text: "Design", link: "/design" },
+      { text: "Threat model", link: "/security" },
+      { text: "Measurements", link: "/measurements" },
+    ],
+  },
+  {
+    text: "Packages",
+    items: [
+      { text: "trustix", link: "/packages/trustix" },
+      { text: "@trustix/tlog", link: "/packages/tlog" },
+      { text: "@trustix/nix", link: "/packages/nix" },
+      { text: "@trustix/web", link: "/packages/web" },
+    ],
+  },
+  {
+    text: "Project",
+    items: [
+      { text: "Contributing", link: "/contributing" },
+      { text: "Style", link: "/style" },
+      { text: "Changelog", link: "/changelog" },
+    ],
+  },
+];
+
+/** @throws Error when readers do not find a page by the sidebar */
+function requireInSidebar(pages: readonly string[]): void {
+  const links = new Set(
+    SIDEBAR.flatMap(({ link, items }) => [link, ...(items ?? []).map((item) => item.link)]),
+  );
+  const missing = pages.filter((page) => !links.has(`/${page.replace(/(^index)?\.md$/, "")}`));
+  if (missing.length > 0)
+    throw new Error(`not in the sidebar of docs/.vitepress/config.ts: ${missing.join(", ")}`);
+}
+
 export default defineConfig({
   title: "Trustix",
   description: "Build transparency for Nix",
@@ -78,6 +146,7 @@ export default defineConfig({
   // The address is not known here, and the pages must work below any prefix that the host names.
   base: (process.env.DOCS_BASE ?? "/") as `/${string}/`,
   markdown: { config: resolveLinks },
+  buildEnd: ({ pages, rewrites }) => requireInSidebar(pages.map((page) => rewrites.map[page] ?? page)),
   themeConfig: {
     search: { provider: "local" },
     outline: [2, 3],
@@ -87,60 +156,6 @@ export default defineConfig({
       { text: "Reference", link: "/reference/configuration" },
       { text: "Security", link: "/security" },
     ],
-    sidebar: [
-      { text: "Start", link: "/" },
-      {
-        text: "Guides",
-        items: [
-          { text: "Builders: run a builder", link: "/guides/run-a-builder" },
-          { text: "Users: use it as a substituter", link: "/guides/use-as-substituter" },
-          { text: "Users: policies", link: "/guides/policies" },
-          { text: "Auditors: audit a log", link: "/guides/audit-a-log" },
-        ],
-      },
-      {
-        text: "Reference",
-        items: [
-          { text: "Configuration", link: "/reference/configuration" },
-          { text: "Errors", link: "/reference/errors" },
-          { text: "API", link: "/reference/api" },
-          { text: "Evidence", link: "/reference/evidence" },
-          { text: "The subscriber", link: "/reference/subscriber" },
-          { text: "The substituter", link: "/substituter" },
-        ],
-      },
-      {
-        text: "In use",
-        items: [
-          { text: "Reports", link: "/reports" },
-          { text: "What differs", link: "/differences" },
-          { text: "Operations", link: "/operations" },
-        ],
-      },
-      {
-        text: "Background",
-        items: [
-          { text: "Design", link: "/design" },
-          { text: "Threat model", link: "/security" },
-          { text: "Measurements", link: "/measurements" },
-        ],
-      },
-      {
-        text: "Packages",
-        items: [
-          { text: "@trustix/tlog", link: "/packages/tlog" },
-          { text: "@trustix/nix", link: "/packages/nix" },
-          { text: "@trustix/web", link: "/packages/web" },
-        ],
-      },
-      {
-        text: "Project",
-        items: [
-          { text: "Contributing", link: "/contributing" },
-          { text: "Style", link: "/style" },
-          { text: "Changelog", link: "/changelog" },
-        ],
-      },
-    ],
+    sidebar: SIDEBAR,
   },
 });
