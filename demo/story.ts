@@ -61,7 +61,7 @@ export class Story {
     const nodes = BUILDERS.map((name) => [name, `${this.#builder(name).url}/log/nix/`]);
     stage.table(["WHERE", "ADDRESS"], [["dashboard", `${user.url}/ui/`], ...nodes, ["you", user.url]]);
     const commands: readonly (readonly [string, string])[] = [
-      ["talk to your node", `export TRUSTIX_CONFIG=${directory}/you/node/trustix.toml`],
+      ["talk to your node", `export TRUSTIX_CONFIG=${directory}/you/node/trustix.toml NODE=${user.url}`],
       ["what it listens to", "npx trustix status"],
       ["who said what", `npx trustix explain ${PACKAGES.clock}`],
       ["count Chuck no more", 'npx trustix quarantine add chuck --reason "see trustix suspects"'],

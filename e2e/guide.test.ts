@@ -11,12 +11,12 @@ import { type ParsedNarInfo, parseNarInfo } from "@trustix/nix";
 import { type RunningBuilder, startBuilder } from "trustix/src/daemon/nodes.test.util.ts";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { listNixVersions, type Nix, openNix } from "../scripts/outside-tools/nix.ts";
+import { shellBlocks, writeNpx } from "./guide.ts";
 
 const version = (await listNixVersions()).at(-1);
 const README = join(import.meta.dirname, "../README.md");
 const GUIDE = join(import.meta.dirname, "../docs/guides/run-a-builder.md");
 const USER_GUIDE = join(import.meta.dirname, "../docs/guides/use-as-substituter.md");
-const MAIN = join(import.meta.dirname, "../packages/trustix/src/cli/main.ts");
 
 let root: string;
 let port: number;
@@ -30,15 +30,9 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** The `sh` blocks of a page below a heading, up to the next of the same rank. */
-async function blocksOf(page: string, heading = ""): Promise<string[]> {
-  const text = await readFile(page, "utf8");
-  const from = text.indexOf(`## ${heading}`);
-  const end = heading === "" ? -1 : text.indexOf("\n## ", from + 1);
-  const part = text.slice(from, end === -1 ? undefined : end);
-  return [...part.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) =>
-    block!.replaceAll("8484", String(port)),
-  );
+/** The `sh` blocks of a page; see {@link shellBlocks}. */
+async function blocksOf(page: string, heading?: string): Promise<string[]> {
+  return (await shellBlocks(page, heading)).map((block) => block.replaceAll("8484", String(port)));
 }
 
 /** Runs blocks in one shell that stops at the first command that fails. */
@@ -59,15 +53,7 @@ async function runBlocks(place: Nix, blocks: readonly string[]): Promise<string>
   await writeFile(file, script.join("\n"));
   const cwd = join(root, "clone");
   await mkdir(cwd);
-  // The program as `npx` would find it in a clone.
-  const bin = join(root, "bin");
-  await mkdir(bin);
-  const node = `${process.execPath} --conditions=@trustix/source --disable-warning=ExperimentalWarning`;
-  await writeFile(
-    join(bin, "npx"),
-    `#!/bin/sh\ncase $1 in trustix) shift; exec ${node} '${MAIN}' "$@";; *) exit 127;; esac\n`,
-    { mode: 0o755 },
-  );
+  const bin = await writeNpx(join(root, "bin"));
   const env = { PATH: `${bin}:${place.env.PATH}`, HOME: join(root, "home") };
   await mkdir(env.HOME);
   const { status, stdout, stderr } = await place.run("env", ["-C", cwd, "bash", file], { env });
