@@ -44,6 +44,30 @@ describe("estimate", () => {
     for (const other of builders.slice(1)) expect(other.oddness.high).toBeLessThan(0.1);
   });
 
+  test("finds a liar in a part of the paths, and tells how many there are of all", () => {
+    const world = scenarios().find(({ name }) => name === "liar at 1 %")!.world;
+    const counted = countInContext(simulate(world, SEED));
+    const all = estimate(counted);
+    const part = estimate(counted, { mostPatterns: counted.length >> 3 });
+    expect(part).not.toEqual(all);
+    expect(part.builders.map(({ verdict }) => verdict)).toEqual(all.builders.map(({ verdict }) => verdict));
+    expect(part.builders[1]!.paths / all.builders[1]!.paths).toBeCloseTo(1, 1);
+    expect(part.suspicions[0]!.paths / all.suspicions[0]!.paths).toBeCloseTo(1, 0);
+    expect(part.builders[0]!.deviation.low).toBeLessThan(all.builders[0]!.deviation.low);
+  });
+
+  test("gives numbers for hundreds of builders, too", () => {
+    const voices = (of: (operator: number) => number) =>
+      formatPattern(Array.from({ length: 900 }, (_, i) => of(i)));
+    const { builders, reproducible } = estimate([
+      { pattern: voices((i) => i % 450), paths: 10 },
+      { pattern: voices((i) => i % 300), paths: 10 },
+      { pattern: voices(() => 0), paths: 1 },
+    ]);
+    for (const { suspicion, deviation } of builders) expect(suspicion + deviation.mean).toBeGreaterThan(0);
+    expect(reproducible.mean).toBeLessThan(0.5);
+  });
+
   test("says of a new builder that it does not know yet", () => {
     const { builders } = scenario("new builder");
     expect(builders[0]).toMatchObject({ verdict: "unclear" });

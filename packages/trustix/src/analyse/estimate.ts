@@ -36,6 +36,7 @@ import type { CountedPattern, PackageContext } from "./context.ts";
 import { type HonestRate, Model, type Party } from "./model.ts";
 import { observe } from "./observation.ts";
 import { type Interval, posteriorOfRate, probabilityOfDeviant } from "./rate.ts";
+import { samplePaths } from "./sample.ts";
 
 export type { Interval } from "./rate.ts";
 
@@ -51,6 +52,8 @@ export interface EstimateOptions {
   readonly deviantRate?: number;
   /** Probability from which on a builder is named. Default 0.95. */
   readonly nameFrom?: number;
+  /** Patterns that are looked at; of more, a random part of the paths. Default 16,384. */
+  readonly mostPatterns?: number;
 }
 
 /** Paths that speak against somebody: all those with this pattern in this context. */
@@ -104,7 +107,7 @@ export interface Estimate {
   readonly suspicions: readonly Suspicion[];
   /** Share of reproducible ones among the paths that two operators or more have built. */
   readonly reproducible: Interval;
-  /** Probability that a path is reproducible, if some path given has the same pattern and context, and two claims or more. */
+  /** Probability that a path is reproducible, if some path that was looked at has the same pattern and context, and two claims or more. */
   readonly reproducibility: (pattern: Pattern, context?: PackageContext) => number | undefined;
 }
 
@@ -123,12 +126,14 @@ const FAITHFUL_BELOW = 10;
 const LISTED_FROM = 0.5;
 const LISTED_PATHS = 0.5;
 const MAX_EVIDENCE = 20;
+/** A few seconds' worth. */
+const MOST_PATTERNS = 1 << 14;
 /** Nobody is named without so many expected paths to show for it: with little data there are two ways to fit it. */
 const MIN_NAMED_PATHS = 3;
 
 /**
  * Estimates from counted patterns, best in the context of their packages (`countInContext`). The time it takes
- * grows with the number of patterns, not of paths. The same input gives the same result.
+ * grows with the number of patterns, not of paths, and is bounded. The same input gives the same result.
  */
 export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOptions = {}): Estimate {
   const given = [...patterns];
@@ -137,7 +142,8 @@ export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOp
     options.operators ?? 0,
   );
   const { deviantPrior = 0.05, honestRate = 1e-4, deviantRate = 4e-4, nameFrom = 0.95 } = options;
-  const model = new Model(observe(given, operators), operators);
+  const sample = samplePaths(given, options.mostPatterns ?? MOST_PATTERNS);
+  const model = new Model(observe(sample.patterns, operators), operators);
   let mean = honestRate;
   const honest = (size: number): HonestRate => ({
     mean: mean * SHARED_BY_CHANCE ** (size - 1),
@@ -166,11 +172,17 @@ export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOp
     .filter((party) => party.probability >= LISTED_FROM && party.lies >= LISTED_PATHS)
     .sort((a, b) => b.lies - a.lies)
     .map((party) => suspicion(model, party));
+  const builders = Array.from({ length: operators }, (_, operator) =>
+    assess(model, operator, { deviantRate, nameFrom }),
+  );
+  const { share } = sample;
   return {
-    builders: Array.from({ length: operators }, (_, operator) =>
-      assess(model, operator, { deviantRate, nameFrom }),
-    ),
-    suspicions,
+    builders: builders.map((each) => ({
+      ...each,
+      paths: Math.round(each.paths / share),
+      reproduciblePaths: each.reproduciblePaths / share,
+    })),
+    suspicions: suspicions.map((each) => ({ ...each, paths: each.paths / share })),
     reproducible: model.reproducibleShare(),
     reproducibility: (pattern, context = "unknown") => reproducible.get(`${context} ${pattern}`),
   };

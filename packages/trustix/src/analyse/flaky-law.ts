@@ -9,6 +9,8 @@ import { FLAKY_KINDS, partitionProbability, type Shape } from "./observation.ts"
 /** The belief in the mixture, in paths, for each number of builders. */
 const MIXTURE_PATHS = 100;
 
+const LEAST = 1e-290;
+
 interface ShapeState {
   readonly shape: Shape;
   /** Expected paths, this step. */
@@ -37,9 +39,9 @@ export class FlakyLaw {
     );
   }
 
-  /** Probability of each partition of this shape. */
+  /** Probability of each partition of this shape. Never 0: of hundreds of builders there are more than numbers can tell apart. */
   probability(shape: Shape): number {
-    return this.#states.get(shape)!.probability;
+    return Math.max(LEAST, this.#states.get(shape)!.probability);
   }
 
   /** Counts paths, which may be a fraction, for the next `update`. */
@@ -58,14 +60,15 @@ export class FlakyLaw {
     const seen = new Map<number, number>();
     for (const { shape, paths } of this.#states.values()) {
       const total = this.#mix(shape.byKind);
-      if (shape.sizes.length === 1 || total === 0) continue;
+      if (shape.sizes.length === 1) continue;
+      seen.set(shape.builders, (seen.get(shape.builders) ?? 0) + paths);
+      if (total === 0) continue;
       const agreeing = this.#agreeing.get(shape.builders)!;
       for (let kind = 0; kind < kinds.length; kind++) {
         // Paths of this kind on which all agree are missing here, in a proportion that is known.
         const share = (this.#kinds[kind]! * shape.byKind[kind]!) / total;
         kinds[kind]! += (paths * share) / (1 - agreeing[kind]!);
       }
-      seen.set(shape.builders, (seen.get(shape.builders) ?? 0) + paths);
     }
     const sum = kinds.reduce((a, b) => a + b);
     this.#kinds = kinds.map((each) => each / sum);
