@@ -1,6 +1,6 @@
-// The guides "Run a builder" and "Use it as a substituter", and the README's five minutes, word for word: every `sh` block is run, one after the other, in
-// one shell, so that the pages cannot rot. Only the port is another, and what installs the program is left out: the tests
-// run on its sources.
+// The guides "Run a builder" and "Use it as a substituter", and the README's five minutes, word for word: every `sh` block is
+// run, one after the other, in one shell, so that the pages cannot rot. Only the port is another, and what installs the
+// program is left out: the tests run on its sources. "Find out who to trust" is run in demo.test.ts.
 
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -10,10 +10,11 @@ import { join } from "node:path";
 import { type ParsedNarInfo, parseNarInfo } from "@trustix/nix";
 import { type RunningBuilder, startBuilder } from "trustix/src/daemon/nodes.test.util.ts";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { listNixVersions, type Nix, openNix } from "../scripts/outside-tools/nix.ts";
+import { listNixVersions, type Nix, type NixVersion, openNix } from "../scripts/outside-tools/nix.ts";
 import { shellBlocks, writeNpx } from "./guide.ts";
 
-const version = (await listNixVersions()).at(-1);
+const versions = await listNixVersions();
+const version = versions.at(-1);
 const README = join(import.meta.dirname, "../README.md");
 const GUIDE = join(import.meta.dirname, "../docs/guides/run-a-builder.md");
 const USER_GUIDE = join(import.meta.dirname, "../docs/guides/use-as-substituter.md");
@@ -98,8 +99,12 @@ it.skipIf(version === undefined)(
 );
 
 /** Builds what a guide builds, with a Nix of its own, and leaves it in a cache. */
-async function buildElsewhere(expression: string, cache: string): Promise<ParsedNarInfo> {
-  const builder = await openNix(version!, { root: join(root, "builder") });
+async function buildElsewhere(
+  version: NixVersion,
+  expression: string,
+  cache: string,
+): Promise<ParsedNarInfo> {
+  const builder = await openNix(version, { root: join(root, "builder") });
   const ok = async (command: string, ...args: readonly string[]): Promise<string> => {
     const { status, stdout, stderr } = await builder.run(command, args);
     expect(status, stderr).toBe(0);
@@ -112,12 +117,12 @@ async function buildElsewhere(expression: string, cache: string): Promise<Parsed
   return parseNarInfo(await readFile(join(cache, narInfo)));
 }
 
-it.skipIf(version === undefined)("every command of the user's guide works as it is written", async () => {
+it.for(versions)("every command of the user's guide works as it is written, with Nix %s", async (version) => {
   const [install, ...blocks] = await blocksOf(USER_GUIDE);
   expect(install).toBe("npm ci\nnpm run build -w trustix\n");
   const [, expression] = /^nix-build -E '(.*)'$/m.exec(blocks.join("")) as unknown as [string, string];
   const cache = join(root, "cache");
-  const built = await buildElsewhere(expression, cache);
+  const built = await buildElsewhere(version, expression, cache);
   const other = { ...built, narHash: { ...built.narHash, bytes: built.narHash.bytes.toReversed() } };
   await using stack = new AsyncDisposableStack();
   const builders: RunningBuilder[] = [];
@@ -128,7 +133,7 @@ it.skipIf(version === undefined)("every command of the user's guide works as it 
   ] as const) {
     builders.push(stack.use(await startBuilder(join(root, "builders"), name, [{ facts }])));
   }
-  nix = await openNix(version!, { root: join(root, "nix") });
+  nix = await openNix(version, { root: join(root, "nix") });
   const said = await runBlocks(
     nix,
     blocks.map((text) => {
