@@ -7,7 +7,20 @@ import { expect, test } from "vitest";
 const ROOT = join(import.meta.dirname, "..");
 
 /** The daemon's layers that every role may use; none of them knows a role. */
-const LOWER = ["errors", "terminal", "version", "store", "nix", "http", "fetch", "config", "votes"];
+const LOWER = [
+  "errors",
+  "sleep",
+  "terminal",
+  "threads",
+  "turnstile",
+  "version",
+  "store",
+  "nix",
+  "http",
+  "fetch",
+  "config",
+  "votes",
+];
 /** Where roles are put together. */
 const COMPOSERS = ["daemon", "cli"];
 

@@ -30,9 +30,9 @@ import {
   sendRepresentation,
   sendStatus,
 } from "../http/representation.ts";
+import { Turnstile } from "../turnstile.ts";
 import type { DamagedPaths } from "./damaged-paths.ts";
 import type { ServedPath, ServedPaths } from "./served-paths.ts";
-import { Turnstile } from "./turnstile.ts";
 import { type Dump, verifiedNar } from "./verified-nar.ts";
 
 /** What the cache needs. */

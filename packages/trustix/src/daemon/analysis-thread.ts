@@ -1,7 +1,6 @@
 // The thread of the analysis: follows the claims, and assesses builders when something has changed. It gives way to all
 // other threads: users wait for them, and nobody for this one.
 
-import { constants, setPriority } from "node:os";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { removeIfDamaged } from "../analyse/analysis-database.ts";
@@ -9,6 +8,7 @@ import { type Assessment, assess } from "../analyse/assessment.ts";
 import { Follower } from "../analyse/follower.ts";
 import type { Quarantined, SourceLog } from "../analyse/sources.ts";
 import { ClaimReader } from "../subscribe/claim-reader.ts";
+import { giveWay } from "../threads.ts";
 
 /** What the thread begins with. */
 export interface AnalysisTask {
@@ -93,11 +93,7 @@ async function run(): Promise<void> {
   }
 }
 
-try {
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
-} catch {
-  // It is as low already.
-}
+giveWay();
 try {
   await run();
 } catch (error) {

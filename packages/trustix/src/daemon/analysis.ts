@@ -5,7 +5,8 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Assessment } from "../analyse/assessment.ts";
 import type { Quarantined } from "../analyse/sources.ts";
-import type { Sleep } from "../publish/sleep.ts";
+import type { Sleep } from "../sleep.ts";
+import { threadUrl } from "../threads.ts";
 import type { AnalysisTask, FromAnalysis, ToAnalysis } from "./analysis-thread.ts";
 import type { Logger } from "./logger.ts";
 
@@ -28,11 +29,7 @@ export interface AnalysisOptions {
   readonly trimFeed: (seq: number) => Promise<void>;
 }
 
-/** The sources run unbuilt; a bundle has the worker beside it. */
-const WORKER = new URL(
-  import.meta.url.endsWith(".ts") ? "./analysis-thread.ts" : "./analysis-thread.js",
-  import.meta.url,
-);
+const WORKER = threadUrl("./analysis-thread", import.meta.url);
 /** Waits after failures: the first, and the longest; they double in between. */
 const RETRY = { firstMs: 1000, longestMs: 5 * 60_000 };
 /** How long the thread may take to end by itself. What it does not finish is done again after the next start. */

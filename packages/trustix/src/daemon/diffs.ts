@@ -4,7 +4,6 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { baseNameOf, parseNixStatement } from "@trustix/nix";
-import { Turnstile } from "../cache/turnstile.ts";
 import type { Config } from "../config/load.ts";
 import { formatSize } from "../config/units.ts";
 import { choosePair } from "../diff/choose-pair.ts";
@@ -16,6 +15,7 @@ import { TrustixError } from "../errors.ts";
 import type { DiffEventJson, PathDiffJson } from "../http/diff-schema.ts";
 import type { ApiDiffs, DiffRequest } from "../http/diffs.ts";
 import type { ExplainedStatement } from "../policy/explain.ts";
+import { Turnstile } from "../turnstile.ts";
 import { NarFetcher, type Receive, type WantedNar, wantedNar } from "./nar-fetcher.ts";
 
 /** Who says what of a path. */

@@ -13,17 +13,14 @@ import type {
   ReportJson,
   ReportRequest,
 } from "../http/insight-schema.ts";
+import { threadUrl } from "../threads.ts";
 import type { FromInsight, InsightThreadData, Question, ToInsight } from "./insight-thread.ts";
 import type { Logger } from "./logger.ts";
 
 /** Questions that may wait for an answer. */
 const MAX_WAITING = 1024;
 
-/** The sources run unbuilt; a bundle has the worker beside it. */
-const WORKER = new URL(
-  import.meta.url.endsWith(".ts") ? "./insight-thread.ts" : "./insight-thread.js",
-  import.meta.url,
-);
+const WORKER = threadUrl("./insight-thread", import.meta.url);
 
 /** See the head of this file. Disposing ends the thread. */
 export class Insight implements ApiInsight, AsyncDisposable {

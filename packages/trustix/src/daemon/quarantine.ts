@@ -9,7 +9,7 @@ import { TrustixError } from "../errors.ts";
 import type { ApiQuarantine, QuarantineJson } from "../http/quarantine-schema.ts";
 import type { Policy } from "../policy/policy.ts";
 import { chooseSuspects, describeSuspect, isSuspectEnough, type Suspect } from "../policy/suspects.ts";
-import type { Sleep } from "../publish/sleep.ts";
+import type { Sleep } from "../sleep.ts";
 import { DurableFiles } from "../store/durable-files.ts";
 import { nodeFileSystem } from "../store/file-system.ts";
 import type { Quarantined, QuarantinedOperator } from "../votes/quarantine.ts";

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { ANALYSIS_FILE } from "../analyse/analysis-database.ts";
 import { suspectsOf } from "../analyse/assessment.ts";
 import type { Config } from "../config/load.ts";
-import type { Sleep } from "../publish/sleep.ts";
+import type { Sleep } from "../sleep.ts";
 import type { SubstituterEvent } from "../substitute/events.ts";
 import type { Substituter } from "../substitute/substituter.ts";
 import { Analysis } from "./analysis.ts";

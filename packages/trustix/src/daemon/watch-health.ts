@@ -1,6 +1,6 @@
 // Says in the daemon's log when a subscription falls ill, recovers, or is found to misbehave. What is wrong is in the status
 // all the time; a log line is for who looks later, or is called by a rule of his log collector.
-import type { Sleep } from "../publish/sleep.ts";
+import type { Sleep } from "../sleep.ts";
 import type { ListenedStatus } from "./decisions.ts";
 import type { Logger } from "./logger.ts";
 

@@ -1,10 +1,10 @@
 // The thread of a comparison: unpacks two NARs while they come, and compares them. Whatever they contain, it costs the other
 // threads nothing, and it can be ended at any time.
 import { createReadStream } from "node:fs";
-import { setPriority } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { NixError } from "@trustix/nix";
 import { TrustixError, type TrustixErrorCode } from "../errors.ts";
+import { giveWay } from "../threads.ts";
 import { diffNars, type NarDiff } from "./nar-diff.ts";
 import { type StatedNar, unpackNar } from "./unpack-nar.ts";
 
@@ -36,9 +36,7 @@ export type FromDiffThread =
   | { readonly type: "received"; readonly transfer: number; readonly failure: Failure | undefined }
   | ({ readonly type: "compared" } & ({ readonly diff: NarDiff } | { readonly failure: Failure }));
 
-const PRIORITY = 10;
-/** Below all that answers somebody; on Linux it is the thread's alone. */
-if (process.platform === "linux") setPriority(0, PRIORITY);
+giveWay();
 
 const port = parentPort!;
 const send = (message: FromDiffThread): void => port.postMessage(message);

@@ -1,6 +1,7 @@
 // One comparison of two NARs, in a thread of its own, which is ended with it.
 import { Worker } from "node:worker_threads";
 import { TrustixError } from "../errors.ts";
+import { threadUrl } from "../threads.ts";
 import type { FromDiffThread, ToDiffThread } from "./diff-thread.ts";
 import type { NarDiff } from "./nar-diff.ts";
 import type { StatedNar } from "./unpack-nar.ts";
@@ -22,11 +23,7 @@ const AHEAD_BYTES = 512 * 1024;
 const COMPARE_TIMEOUT_MS = 15 * 60_000;
 const MAX_HEAP_MB = 512;
 
-/** The sources run unbuilt; a bundle has the thread beside it. */
-const THREAD = new URL(
-  import.meta.url.endsWith(".ts") ? "./diff-thread.ts" : "./diff-thread.js",
-  import.meta.url,
-);
+const THREAD = threadUrl("./diff-thread", import.meta.url);
 
 type Failure = Extract<FromDiffThread, { type: "received" }>["failure"];
 

@@ -3,7 +3,7 @@
 import { type DumpDbEntry, formatNixEntry, isDerivationPath, NixError, type StorePath } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
 import type { LocalNix } from "../nix/local-nix.ts";
-import type { Sleep } from "./sleep.ts";
+import type { Sleep } from "../sleep.ts";
 
 /** Where claims go: one log of protocol `nix`. */
 export interface ClaimSink {

@@ -3,8 +3,8 @@
 
 import { isDerivationPath, type StorePath } from "@trustix/nix";
 import type { ListedPath, LocalNix } from "../nix/local-nix.ts";
+import type { Sleep } from "../sleep.ts";
 import type { IsClaimed, Outcome, Publisher } from "./publisher.ts";
-import type { Sleep } from "./sleep.ts";
 
 /** What a {@link Reconciler} needs. */
 export interface ReconcilerOptions {

@@ -7,8 +7,8 @@ import { type FSWatcher, watch } from "node:fs";
 import type { StorePath } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
 import type { LocalNix } from "../nix/local-nix.ts";
+import type { Sleep } from "../sleep.ts";
 import type { Build, Outcome, Publisher } from "./publisher.ts";
-import type { Sleep } from "./sleep.ts";
 import type { SpoolDir, SpoolFile } from "./spool-dir.ts";
 import { parseSpoolMessage, type SpoolMessage } from "./spool-message.ts";
 

@@ -8,15 +8,12 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { TrustixError } from "../errors.ts";
+import { threadUrl } from "../threads.ts";
 import { ClaimReader, type StoredCheckpoint, type StoredClaim } from "./claim-reader.ts";
 import type { ClaimBatch, ClaimWriter, LogFault, LogIdentity, LogState, StoredHead } from "./claim-writer.ts";
 import type { FromWriter, ToWriter } from "./claim-writer-thread.ts";
 
-/** The sources run unbuilt; a bundle has the worker beside it. */
-const WORKER = new URL(
-  import.meta.url.endsWith(".ts") ? "./claim-writer-thread.ts" : "./claim-writer-thread.js",
-  import.meta.url,
-);
+const WORKER = threadUrl("./claim-writer-thread", import.meta.url);
 
 /** The claims of all subscribed logs. */
 export class ClaimStore implements AsyncDisposable {

@@ -15,9 +15,9 @@ import {
   requestedRange,
   sendStatus,
 } from "../http/representation.ts";
+import { Turnstile } from "../turnstile.ts";
 import { Download } from "./download.ts";
 import { type Refusal, refusal, type SubstituterEvent } from "./events.ts";
-import { Gate } from "./gate.ts";
 import { fileOf, isResumable, type NarName } from "./nar-name.ts";
 import type { CreateNarVerifier, ExpectedNar } from "./nar-verifier.ts";
 import type { Source, SourceSearch } from "./source-search.ts";
@@ -131,14 +131,14 @@ function sendUnsatisfiable(request: IncomingMessage, response: ServerResponse, s
 
 export class NarDelivery {
   readonly #parts: NarDeliveryParts;
-  readonly #gate: Gate;
+  readonly #turnstile: Turnstile;
   readonly #proven: ByteCache<ProvenNar>;
   readonly #proving = new Map<string, Promise<ProvenNar | Refusal>>();
   readonly #poisoned = new Map<string, number>();
 
   constructor(parts: NarDeliveryParts) {
     this.#parts = parts;
-    this.#gate = new Gate(parts.maxDownloads);
+    this.#turnstile = new Turnstile(parts.maxDownloads);
     this.#proven = new ByteCache(parts.cacheBytes);
   }
 
@@ -183,7 +183,7 @@ export class NarDelivery {
         "the first part came from a cache whose NAR turned out wrong: start anew",
       );
     }
-    using _place = await this.#gate.enter();
+    using _pass = await this.#turnstile.enter(signal);
     return await this.#sendLarge(request, response, wanted, signal);
   }
 
@@ -308,9 +308,10 @@ export class NarDelivery {
 
   /** Downloads for all who ask at the same time, so nobody's leaving ends it; its size and pace bound it. */
   async #prove(wanted: WantedNar): Promise<ProvenNar | Refusal> {
-    using _place = await this.#gate.enter();
+    const { signal: never } = new AbortController();
+    using _pass = await this.#turnstile.enter(never);
     const misses: string[] = [];
-    for await (const source of this.#candidates(wanted, new AbortController().signal)) {
+    for await (const source of this.#candidates(wanted, never)) {
       // Small enough to be here within the time that a silence may last.
       const signal = AbortSignal.timeout(this.#parts.pace.idleMs);
       const download = this.#download(source, wanted, signal);
