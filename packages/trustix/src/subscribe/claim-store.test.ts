@@ -260,6 +260,18 @@ describe("ClaimStore", () => {
     const systems = claims.map(({ key }) => store.claims(key)[0]!.system);
     expect(systems.filter((system) => system !== undefined)).toHaveLength(255);
     for (const [i, system] of systems.entries()) expect([undefined, claims[i]!.system]).toContain(system);
+
+    // Names that a log makes up do not take the place of real ones in another log.
+    const key = mapKey("raw", Buffer.from("honest"));
+    const honest = await store.log(identity(1));
+    await store.append(honest.id, {
+      startIndex: 0,
+      nextIndex: 1,
+      unreadable: 0,
+      seenAtMs: 0,
+      parts: [packClaims([{ key, index: 0, statement: "honest", system: "aarch64-linux" }])],
+    });
+    expect(store.claims(key)[0]!.system).toBe("aarch64-linux");
   });
 
   it("keeps the newest thousand checkpoints", async () => {

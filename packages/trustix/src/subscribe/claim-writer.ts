@@ -13,8 +13,23 @@ import { openClaimDatabase } from "./claim-database.ts";
 export const KEY_BYTES = 8;
 /** Different statements kept for one key of one log. */
 const MAX_STATEMENTS = 8;
-/** Systems told apart; claims of any further one are of unknown system. */
+/** Systems told apart; claims of any further one are of unknown system, */
 const MAX_SYSTEMS = 255;
+/** but for those that are in use: whatever names a log makes up, they have their place. */
+const USUAL_SYSTEMS: readonly string[] = [
+  "x86_64-linux",
+  "aarch64-linux",
+  "x86_64-darwin",
+  "aarch64-darwin",
+  "i686-linux",
+  "armv6l-linux",
+  "armv7l-linux",
+  "riscv64-linux",
+  "powerpc64le-linux",
+  "loongarch64-linux",
+  "x86_64-freebsd",
+  "builtin",
+];
 /** Accepted checkpoints kept of each log. */
 const MAX_CHECKPOINTS = 1000;
 /** Keys in one row of the change feed. */
@@ -269,7 +284,7 @@ export class ClaimWriter implements Disposable {
     }
     const known = this.#systems.get(name);
     if (known !== undefined) return known;
-    if (this.#systems.size >= MAX_SYSTEMS) return 0;
+    if (this.#systems.size >= MAX_SYSTEMS && !USUAL_SYSTEMS.includes(name)) return 0;
     const { lastInsertRowid } = this.#database.prepare("INSERT INTO system (name) VALUES (?)").run(name);
     this.#systems.set(name, Number(lastInsertRowid));
     return Number(lastInsertRowid);
