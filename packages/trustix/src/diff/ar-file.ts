@@ -6,6 +6,10 @@ import { type ContainerReader, latin1, MAX_MEMBERS, type Member, timeOf } from "
 
 const MAGIC = "!<arch>\n";
 const HEADER = 60;
+/** Longest name of a member in bytes: no file system has longer ones. */
+const MAX_NAME_BYTES = 4096;
+/** The symbol table as text, in characters. */
+const MAX_SYMBOL_LINES = 32 << 20;
 /** Numbers have one spelling: padded with spaces on the right. The tables have no owner at some writers. */
 const NUMBER = /^(?:0|[1-9]\d*|) *$/;
 const OCTAL = /^[0-7]* *$/;
@@ -49,7 +53,8 @@ function entriesOf(bytes: Uint8Array): Entry[] | undefined {
 /** `name/` is a short name, `/123` one in the table. */
 function fullName(name: string, names: Uint8Array | undefined): string | undefined {
   if (/^\/\d+$/.test(name)) {
-    const rest = names === undefined ? "" : latin1(names.subarray(Number(name.slice(1))));
+    const from = Number(name.slice(1));
+    const rest = names === undefined ? "" : latin1(names.subarray(from, from + MAX_NAME_BYTES));
     const end = rest.indexOf("/\n");
     return end < 0 ? undefined : rest.slice(0, end);
   }
@@ -68,10 +73,14 @@ function symbolLines(table: Uint8Array, nameAt: ReadonlyMap<number, string>): st
   if (names.length <= count || names.slice(count).some((name) => name !== "") || names.length > count + 4)
     return undefined;
   const lines: string[] = [];
+  let length = 0;
   for (let index = 0; index < count; index++) {
     const member = nameAt.get(view.getUint32(4 + 4 * index));
     if (member === undefined) return undefined;
-    lines.push(`${names[index]} in ${member}\n`);
+    const line = `${names[index]} in ${member}\n`;
+    length += line.length;
+    if (length > MAX_SYMBOL_LINES) return undefined;
+    lines.push(line);
   }
   return lines.sort().join("");
 }

@@ -28,13 +28,25 @@ export interface Container {
   readonly members: readonly Member[];
 }
 
+/** What may still come out of decompression. */
+export interface Room {
+  bytes: number;
+}
+
 /** Reads files of one format. */
 export interface ContainerReader {
   /**
-   * @param maxBytes most bytes that may come out of decompression
+   * @param room what comes out of decompression is taken from it, also when the file turns out to be broken
    * @returns undefined for files of other formats, and broken or overlarge ones
    */
-  read(bytes: Uint8Array, maxBytes: number): Container | undefined;
+  read(bytes: Uint8Array, room: Room): Container | undefined;
+}
+
+/** Takes decompressed bytes out of a room. Whether there were as many. */
+export function takeRoom(room: Room, bytes: number): boolean {
+  const fits = bytes <= room.bytes;
+  room.bytes = fits ? room.bytes - bytes : 0;
+  return fits;
 }
 
 /** Members beyond this number make a file too large to look into. */

@@ -169,6 +169,53 @@ describe("examine", () => {
     expect(examine(bytes("a"), bytes("b"), budget(1))).toMatchObject({ causes: [], text: null });
   });
 
+  test("pays for what comes out of a bomb, also when the other file is none or the bomb is broken", () => {
+    const bomb = gzipSync(Buffer.alloc(8 << 20));
+    const zip = makeZip([{ name: "bomb", contents: Buffer.alloc(8 << 20) }]);
+    for (const file of [bomb, bomb.subarray(0, -1), Buffer.concat([bomb.subarray(0, -8), bomb]), zip]) {
+      const spent = budget(64 << 20);
+      examine(file, bytes("text"), spent);
+      expect(spent.workBytes).toBeLessThan((64 - 8) << 20);
+    }
+  });
+
+  test("reads no archive whose names are longer than any, or are said again for each symbol", () => {
+    const [a, b] = ["a", "b"].map((contents) =>
+      makeAr([{ name: "x", contents }], { x: Array<string>(200).fill("s") }),
+    ) as [Buffer, Buffer];
+    expect(look(a, b).inside?.differences).toHaveLength(1);
+    const long = (ar: Buffer, length: number): Buffer => {
+      const table = Buffer.from(`${"n".repeat(length)}/\n`);
+      const header = `${"//".padEnd(48)}${String(table.length).padEnd(10)}\`\n`;
+      const named = Buffer.from(ar.toString("latin1").replace("x/".padEnd(16), "/0".padEnd(16)), "latin1");
+      return Buffer.concat([named, Buffer.from(header), table, bytes(length % 2 === 1 ? "\n" : "")]);
+    };
+    expect(look(long(a, 4000), long(b, 4000)).inside?.differences).toHaveLength(1);
+    expect(look(long(a, 5000), long(b, 5000)).inside).toBeNull();
+    const many = ["a", "b"].map((contents) =>
+      makeAr([{ name: "x", contents }], { x: Array<string>(9000).fill("s") }),
+    ) as [Buffer, Buffer];
+    expect(look(long(many[0], 4000), long(many[1], 4000)).inside).toBeNull();
+  });
+
+  test("takes no file for ELF whose sections lie on top of each other", () => {
+    const file = makeElf(
+      Array.from({ length: 20 }, (_, at) => [`.s${at}`, bytes("contents of a section")] as const),
+    );
+    const stacked = Buffer.from(file);
+    const table = Number(file.readBigUInt64LE(40));
+    for (let index = 1; index <= 20; index++) {
+      stacked.writeBigUInt64LE(64n, table + 64 * index + 24);
+      stacked.writeBigUInt64LE(BigInt(table - 64), table + 64 * index + 32);
+    }
+    const other = Buffer.from(stacked);
+    other[8] = 9;
+    expect(look(stacked, other).elf).toBeNull();
+    const sound = Buffer.from(file);
+    sound[8] = 9;
+    expect(look(file, sound).elf).toMatchObject({ where: "[ELF header]" });
+  });
+
   test.each([
     [true, true],
     [true, false],

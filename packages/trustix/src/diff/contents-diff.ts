@@ -107,12 +107,16 @@ function examineContainers(
   depth: number,
 ): ContentsFindings | undefined {
   for (const reader of READERS) {
-    const left = reader.read(before, budget.workBytes / 2);
-    const right = left === undefined ? undefined : reader.read(after, budget.workBytes / 2);
+    const half = Math.floor(budget.workBytes / 2);
+    const read = (bytes: Uint8Array): Container | undefined => {
+      const room = { bytes: half };
+      const container = reader.read(bytes, room);
+      budget.workBytes -= half - room.bytes;
+      return container;
+    };
+    const left = read(before);
+    const right = left === undefined ? undefined : read(after);
     if (left === undefined || right === undefined) continue;
-    for (const { contents, packed } of [...left.members, ...right.members]) {
-      if (contents !== packed) budget.workBytes -= contents.length;
-    }
     const comparison = new MemberComparison(budget, depth);
     comparison.compare(left, right);
     const { differences, unlisted, reordered, causes } = comparison;

@@ -69,10 +69,13 @@ function parseElf(bytes: Uint8Array): ElfLayout | undefined {
   const names = header(namesIndex);
   if (!fits(names.from, names.size)) return undefined;
   const sections: Part[] = [];
+  let sum = 0;
   for (let index = 1; index < count; index++) {
     const { nameAt, from, size } = header(index);
     if (size === 0) continue;
-    if (!fits(from, size) || nameAt >= names.size) return undefined;
+    sum += size;
+    // Sections that lie on top of each other would be compared again and again.
+    if (!fits(from, size) || sum > bytes.length || nameAt >= names.size) return undefined;
     const start = names.from + nameAt;
     const text = bytes.subarray(start, Math.min(start + MAX_NAME_BYTES, names.from + names.size));
     const end = text.indexOf(0);

@@ -1,9 +1,11 @@
 // gzip files (RFC 1952) as containers of one member.
 import { crc32, inflateRawSync } from "node:zlib";
-import { type ContainerReader, latin1, timeOf } from "./container.ts";
+import { type ContainerReader, latin1, type Room, takeRoom, timeOf } from "./container.ts";
 
 const FLAG = { headerCrc: 2, extra: 4, name: 8, comment: 16 } as const;
 const MAX_PARTS = 1000;
+/** No byte of deflate stands for more. */
+const MAX_RATIO = 1032;
 
 /** The contents of one part, and where the next begins. */
 interface Part {
@@ -16,7 +18,7 @@ interface Part {
   readonly end: number;
 }
 
-function readPart(bytes: Uint8Array, start: number, maxBytes: number): Part | undefined {
+function readPart(bytes: Uint8Array, start: number, room: Room): Part | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (start + 18 > bytes.length || view.getUint32(start) >>> 8 !== 0x1f8b08) return undefined;
   const flags = bytes[start + 3]!;
@@ -34,10 +36,7 @@ function readPart(bytes: Uint8Array, start: number, maxBytes: number): Part | un
     at = end + 1;
   }
   if (at + 8 > bytes.length) return undefined;
-  const { buffer: contents, engine } = inflateRawSync(bytes.subarray(at), {
-    maxOutputLength: Math.max(1, maxBytes),
-    info: true,
-  }) as unknown as { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } };
+  const { buffer: contents, engine } = inflate(bytes.subarray(at), room);
   const packed = Buffer.concat([
     bytes.subarray(start + 8, start + 9),
     bytes.subarray(at, at + engine.bytesWritten),
@@ -57,18 +56,34 @@ function readPart(bytes: Uint8Array, start: number, maxBytes: number): Part | un
   };
 }
 
+interface Inflated {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
+
+function inflate(packed: Uint8Array, room: Room): Inflated {
+  try {
+    const options = { maxOutputLength: Math.max(1, room.bytes), info: true };
+    const inflated = inflateRawSync(packed, options) as unknown as Inflated;
+    takeRoom(room, inflated.buffer.length);
+    return inflated;
+  } catch (error) {
+    // How much came out before is not told.
+    takeRoom(room, packed.length * MAX_RATIO);
+    throw error;
+  }
+}
+
 /** Parts one after the other make one file. */
 export const gzipReader: ContainerReader = {
-  read(bytes, maxBytes) {
+  read(bytes, room) {
     if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return undefined;
     const parts: Part[] = [];
-    let left = maxBytes;
     try {
       for (let at = 0; at < bytes.length; ) {
-        const part = parts.length < MAX_PARTS ? readPart(bytes, at, left) : undefined;
+        const part = parts.length < MAX_PARTS ? readPart(bytes, at, room) : undefined;
         if (part === undefined) return undefined;
         parts.push(part);
-        left -= part.contents.length;
         at = part.end;
       }
     } catch {

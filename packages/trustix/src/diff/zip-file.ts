@@ -1,7 +1,7 @@
 // zip archives, `.jar` and `.whl` among them (PKWARE APPNOTE 6.3): the members between the beginning of the file and the
 // central directory, without gaps. No encryption, no ZIP64, nothing before or behind: other files are not looked into.
 import { crc32, inflateRawSync } from "node:zlib";
-import { type ContainerReader, latin1, MAX_MEMBERS, type Member } from "./container.ts";
+import { type ContainerReader, latin1, MAX_MEMBERS, type Member, takeRoom } from "./container.ts";
 
 const SIGNATURE = {
   local: 0x04034b50,
@@ -172,7 +172,7 @@ function memberOf(
 }
 
 export const zipReader: ContainerReader = {
-  read(bytes, maxBytes) {
+  read(bytes, room) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const end = bytes.length - SIZE.end;
     // A comment behind the end would have to be searched for, and could be anything.
@@ -183,7 +183,10 @@ export const zipReader: ContainerReader = {
     if (disk !== 0 || startDisk !== 0 || here !== all || from + size !== end) return undefined;
     const entries = centralDirectory(bytes, view, from, end);
     if (entries === undefined || entries.length !== all) return undefined;
-    if (entries.reduce((sum, entry) => sum + entry.size, 0) > maxBytes) return undefined;
+    // No more is inflated than that, so a zip that claims too much has cost nothing.
+    const sizeBytes = entries.reduce((sum, entry) => sum + entry.size, 0);
+    if (sizeBytes > room.bytes) return undefined;
+    takeRoom(room, sizeBytes);
     const members: Member[] = [];
     let at = 0;
     try {
