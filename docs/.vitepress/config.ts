@@ -75,6 +75,7 @@ const SIDEBAR: DefaultTheme.SidebarItem[] = [
       { text: "Builders: run a builder", link: "/guides/run-a-builder" },
       { text: "Users: use it as a substituter", link: "/guides/use-as-substituter" },
       { text: "Users: policies", link: "/guides/policies" },
+      { text: "Users: find out who to trust", link: "/guides/find-out-who-to-trust" },
       { text: "Auditors: audit a log", link: "/guides/audit-a-log" },
     ],
   },
@@ -152,6 +153,7 @@ export default defineConfig({
     outline: [2, 3],
     nav: [
       { text: "Start", link: "/" },
+      { text: "Use it", link: "/guides/use-as-substituter" },
       { text: "Run a builder", link: "/guides/run-a-builder" },
       { text: "Reference", link: "/reference/configuration" },
       { text: "Security", link: "/security" },
