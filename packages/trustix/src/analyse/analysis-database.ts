@@ -82,6 +82,16 @@ const SCHEMA = `
   ) STRICT;
 `;
 
+/**
+ * About how many of `claims` are not gone through yet, given `progress.cursor`: they are gone through in the order of their
+ * keys, which are spread evenly.
+ */
+export function claimsLeft(cursor: Uint8Array | null, claims: number): number {
+  if (cursor === null) return 0;
+  const done = cursor.length === 0 ? 0 : Buffer.from(cursor).readUInt32BE() / 2 ** 32;
+  return Math.ceil(claims * (1 - done));
+}
+
 /** Name of the file in the directory of the subscriptions. */
 export const ANALYSIS_FILE = "analysis.db";
 

@@ -6,7 +6,7 @@
 // their keys, between the changes that come in.
 
 import type { DatabaseSync } from "node:sqlite";
-import { openAnalysis, resetAnalysis } from "./analysis-database.ts";
+import { claimsLeft, openAnalysis, resetAnalysis } from "./analysis-database.ts";
 import { type ClaimChange, type ClaimSource, KEY_BYTES } from "./claim-source.ts";
 import { pathRows, type Voices } from "./path-row.ts";
 import { PathTable } from "./path-table.ts";
@@ -101,8 +101,7 @@ export class Follower implements Disposable {
     const changed = this.#claims.changedSince(seq);
     if (cursor === null) return changed;
     const { claims } = this.database.prepare("SELECT coalesce(sum(claims), 0) AS claims FROM growth").get()!;
-    const done = cursor.length === 0 ? 0 : Buffer.from(cursor).readUInt32BE() / 2 ** 32;
-    return changed + Math.ceil((claims as number) * (1 - done));
+    return changed + claimsLeft(cursor, claims as number);
   }
 
   /** Makes these the operators in quarantine: from now on they do not count. */

@@ -1,4 +1,5 @@
 // Proofs that are given away: checked by the command, offline, and refused when anything about them is wrong.
+import { execFileSync } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatTlogProof, leafHash, parseNote } from "@trustix/tlog";
@@ -131,6 +132,13 @@ describe("a folder of proofs", () => {
     [
       "a file that is far too large",
       async ([claim]) => writeFile(join(folder, claim!.file!), Buffer.alloc(3 << 20)),
+    ],
+    [
+      "a pipe in place of a file",
+      async ([claim]) => {
+        await rm(join(folder, claim!.file!));
+        execFileSync("mkfifo", [join(folder, claim!.file!)]);
+      },
     ],
     [
       "a proof that was changed",

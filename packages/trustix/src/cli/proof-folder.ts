@@ -1,5 +1,6 @@
 // A folder of proofs that many builders' logs give, with a manifest: what `trustix suspects --evidence` writes. Whoever gets
 // it checks it offline; nothing in it is taken for true before. docs/reference/evidence.md describes the format.
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { nixProtocol, parseStoreDir } from "@trustix/nix";
@@ -134,11 +135,14 @@ function parseManifest(bytes: Uint8Array): ProofManifest {
   }
 }
 
-/** @throws TrustixError `NOT_FOUND`, `EVIDENCE_INVALID` when the file is larger */
+/** @throws TrustixError `NOT_FOUND`, `EVIDENCE_INVALID` when the file is larger, or no file */
 export async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> {
   try {
-    await using file = await open(path, "r");
-    const { size } = await file.stat();
+    // Whoever made the folder may have put a pipe there, at which a reader would wait for ever.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = await file.stat();
+    if (!stats.isFile()) throw invalid(`${path} is no file`);
+    const { size } = stats;
     if (size > maxBytes) throw invalid(`${path} has more than ${maxBytes} bytes`);
     const bytes = Buffer.alloc(size);
     const { bytesRead } = await file.read(bytes, 0, size, 0);

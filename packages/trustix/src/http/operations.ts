@@ -35,7 +35,6 @@ import {
   reportRequestSchema,
   reportSchema,
 } from "./insight-schema.ts";
-
 import { quarantineRequestSchema, quarantineSchema } from "./quarantine-schema.ts";
 import { reloadSchema } from "./reload-schema.ts";
 

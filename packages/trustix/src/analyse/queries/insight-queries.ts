@@ -12,7 +12,7 @@ import type {
   ReportJson,
   ReportRequest,
 } from "../../http/insight-schema.ts";
-import { openAnalysisReader } from "../analysis-database.ts";
+import { claimsLeft, openAnalysisReader } from "../analysis-database.ts";
 import { Assessments } from "./assessments.ts";
 import { buildersOf, quarantined, suspectsOf } from "./builders.ts";
 import type { NamedCounts } from "./counts.ts";
@@ -217,11 +217,7 @@ export class InsightQueries implements Disposable {
     const progress = this.#reader?.database.prepare("SELECT seq, cursor FROM progress").get();
     if (progress === undefined) return 0;
     const changed = this.#options.claims.changedSince(progress.seq as number);
-    const cursor = progress.cursor as Uint8Array | null;
-    if (cursor === null) return changed;
-    // All claims are gone through in the order of their keys, which are spread evenly.
-    const done = cursor.length === 0 ? 0 : Buffer.from(cursor).readUInt32BE() / 2 ** 32;
-    return changed + Math.ceil((this.#known?.claims ?? 0) * (1 - done));
+    return changed + claimsLeft(progress.cursor as Uint8Array | null, this.#known?.claims ?? 0);
   }
 
   #now(): Known {

@@ -61,6 +61,10 @@ export function define(command: Command, io: Io): void {
     )
     .option("--may-be-unconfirmed", "exit 0 although some paths are confirmed by nobody, or by too few")
     .option("--limit <count>", "paths to list at most", parseCount, 50)
+    .addHelpText(
+      "after",
+      "\nExit status: 0 when all is confirmed, 4 when something is different or disputed, 1 when something is unconfirmed.",
+    )
     .action(async (paths: readonly string[], options: ClosureOptions) => {
       const config = await loadCommandConfig(options, io);
       const roots = await closureRoots(paths, config.nix.storeDir);

@@ -20,7 +20,7 @@ interface DiffOptions extends ConfigOptions {
   readonly builders?: OneOrTwo;
   readonly hashes?: OneOrTwo;
   readonly full?: boolean;
-  /** Undefined: when it is installed, and a person reads the result. */
+  /** Undefined: when it is installed, and the result is not JSON. */
   readonly diffoscope?: boolean;
 }
 
@@ -52,7 +52,10 @@ export function define(command: Command, io: Io): void {
     )
     .option("--hashes <hashes>", "compare these two NAR hashes", parseHashes)
     .option("--full", "show all that is known of the differences, not only as much as fits a screen")
-    .option("--diffoscope", "let diffoscope compare them, too (default: when it is installed)")
+    .option(
+      "--diffoscope",
+      "let diffoscope compare them, too (default: when it is installed, and without --json)",
+    )
     .option("--no-diffoscope", "do not run diffoscope")
     .action(async (text: string, options: DiffOptions) => {
       const config = await loadCommandConfig(options, io);

@@ -116,8 +116,12 @@ export function define(command: Command, io: Io): void {
     .option("--html <file>", "write a page that needs nothing else, in place of the file that is there")
     .option(
       "--fail-on <statuses>",
-      "some of disputed, single and unchecked, with commas between: exit 4 when a path is disputed, 1 when one is single or unchecked",
+      "fail when a path is one of these: some of disputed, single and unchecked, with commas between",
       parseFailures,
+    )
+    .addHelpText(
+      "after",
+      "\nExit status with --fail-on: 4 when a path is disputed, 1 when one is single or unchecked, else 0.",
     )
     .action(async (options: ReportOptions) => {
       const config = await loadCommandConfig(options, io);
