@@ -8,8 +8,9 @@ import { publicApiRoute } from "../http/public-api.ts";
 import type { Route } from "../http/public-server.ts";
 import { Slots } from "../http/slots.ts";
 
-/** Costly operations under way at one time: they ask others, or read everything. */
+/** Costly operations under way at one time, and for one client: they ask others, or read everything. */
 const MAX_COSTLY = 8;
+const MAX_COSTLY_PER_CLIENT = 6;
 /** Nothing that is sent to a listener that only reads has a body. */
 const MAX_BODY_BYTES = 1024;
 
@@ -38,7 +39,7 @@ export async function openPublicPages(
     audience: "public",
     maxBodyBytes: MAX_BODY_BYTES,
     authenticate: async () => "public",
-    costly: new Slots(MAX_COSTLY),
+    costly: new Slots(MAX_COSTLY, MAX_COSTLY_PER_CLIENT),
     isOpen,
   });
   return {

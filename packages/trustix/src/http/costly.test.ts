@@ -23,6 +23,25 @@ test("a slot is taken once, and given back once", () => {
   second[Symbol.dispose]();
 });
 
+test("a client from elsewhere does not take all slots, and gives back its own only", () => {
+  const slots = new Slots(4, 2);
+  const [mine, more] = [slots.take("192.0.2.1"), slots.take("::ffff:192.0.2.1")];
+  expect(() => slots.take("192.0.2.1")).toThrow(expect.objectContaining({ code: "PUSHBACK" }));
+  const other = slots.take("192.0.2.2");
+  other[Symbol.dispose]();
+  expect(() => slots.take("192.0.2.1")).toThrow();
+  expect(slots.taken).toBe(2);
+  mine[Symbol.dispose]();
+  mine[Symbol.dispose]();
+  slots.take("192.0.2.1");
+  expect(() => slots.take("192.0.2.1")).toThrow();
+  more[Symbol.dispose]();
+  // Proxies of this machine are not told apart.
+  const local = [slots.take("127.0.0.1"), slots.take("127.0.0.1"), slots.take(undefined)];
+  expect(local).toHaveLength(3);
+  expect(() => slots.take("127.0.0.1")).toThrow();
+});
+
 test("the next one is told when to come again, until an earlier one is answered or gone", async () => {
   const waiting: PromiseWithResolvers<unknown>[] = [];
   const decisions = {
@@ -65,7 +84,7 @@ test("the next one is told when to come again, until an earlier one is answered 
   while (slots.taken > 1) await sleep(5);
   const third = ask("/api/v1/decisions/d");
   while (waiting.length < 3) await sleep(5);
-  for (const each of waiting) each.resolve({ accepted: true });
+  for (const each of waiting) each.resolve({ accepted: true, votes: [] });
   const [answered] = await once(third, "response");
   expect(answered.statusCode).toBe(200);
   answered.resume();

@@ -46,6 +46,6 @@ export function insightHandlers(options: {
     getReport: async ({ query, signal }) =>
       required(insight).report({ ...query, list: query.list ?? DEFAULT_LISTED }, signal),
     makeReport: async ({ body, signal }) => required(insight).report(body, signal),
-    watchChanges: async () => required(live).open(),
+    watchChanges: async ({ remote }) => required(live).open(remote),
   };
 }

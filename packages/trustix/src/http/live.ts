@@ -5,8 +5,9 @@ import type { ServerResponse } from "node:http";
 import type { LiveEventJson } from "./insight-schema.ts";
 import { Slots } from "./slots.ts";
 
-/** Clients at one time, of all listeners of a node. */
+/** Clients at one time, of all listeners of a node; and those from one address, which may be that of a proxy. */
 const MAX_CLIENTS = 64;
+const MAX_CLIENTS_PER_ADDRESS = 32;
 /** Something is sent at least this often, so that proxies keep the connection and a client that went away is noticed. */
 const HEARTBEAT_MS = 15_000;
 /** Bytes that may wait for a client. An event has about a hundred. */
@@ -23,7 +24,7 @@ export interface LiveSource {
 /** The live stream of a node. Disposing ends it for every client. */
 export class LiveStream implements Disposable {
   readonly #source: LiveSource;
-  readonly #slots = new Slots(MAX_CLIENTS);
+  readonly #slots = new Slots(MAX_CLIENTS, MAX_CLIENTS_PER_ADDRESS);
   readonly #clients = new Set<ServerResponse>();
   readonly #subscription: Disposable;
   readonly #heartbeat: NodeJS.Timeout;
@@ -42,9 +43,13 @@ export class LiveStream implements Disposable {
     return this.#clients.size;
   }
 
-  /** Takes on a client. @throws TrustixError `PUSHBACK` when there are too many */
-  open(): (response: ServerResponse) => void {
-    const slot = this.#slots.take();
+  /**
+   * Takes on a client.
+   * @param address as `socket.remoteAddress` spells it
+   * @throws TrustixError `PUSHBACK` when there are too many
+   */
+  open(address?: string): (response: ServerResponse) => void {
+    const slot = this.#slots.take(address);
     return (response) => {
       response.once("close", () => {
         this.#clients.delete(response);

@@ -36,6 +36,8 @@ export interface Call<O> {
   readonly body: BodyOf<O>;
   /** Who asks, as `authenticate` named it. */
   readonly client: string;
+  /** From where, as `socket.remoteAddress` spells it. */
+  readonly remote: string | undefined;
   /** Ends when the client goes away or the daemon stops. */
   readonly signal: AbortSignal;
 }
@@ -121,10 +123,11 @@ export function serveOperations(
           query: query === undefined ? undefined : checked(query, request.query, "query"),
           body: body === undefined || isBodyOpen ? request.body : checked(body, request.body ?? {}, "body"),
           client: options.clientOf(request),
+          remote: request.raw.socket.remoteAddress,
           signal: options.signalOf(reply),
         };
         if (isCostly) {
-          const slot = options.costly?.take();
+          const slot = options.costly?.take(call.remote);
           reply.raw.once("close", () => slot?.[Symbol.dispose]());
         }
         const result: unknown = await (handler as (call: unknown) => Promise<unknown>)(call);
