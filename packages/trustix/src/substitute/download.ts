@@ -6,8 +6,9 @@ import { TrustixError } from "../errors.ts";
 import { type PaceLimits, paced, readPaced } from "../fetch/pace.ts";
 import type { RemoteResponse } from "../fetch/remote.ts";
 import { misbehaved, unreachable } from "../fetch/remote.ts";
+import { type ExpectedNar, narMismatch } from "./nar-mismatch.ts";
 import { isResumable } from "./nar-name.ts";
-import { type CreateNarVerifier, type ExpectedNar, narMismatch } from "./nar-verifier.ts";
+import type { CreateNarVerifier } from "./nar-verifier.ts";
 import { maxFileSize, type Source } from "./source-search.ts";
 
 /** What a download needs. */

@@ -18,8 +18,9 @@ import {
 import { Turnstile } from "../turnstile.ts";
 import { Download } from "./download.ts";
 import { type Refusal, refusal, type SubstituterEvent } from "./events.ts";
+import type { ExpectedNar } from "./nar-mismatch.ts";
 import { fileOf, isResumable, type NarName } from "./nar-name.ts";
-import type { CreateNarVerifier, ExpectedNar } from "./nar-verifier.ts";
+import type { CreateNarVerifier } from "./nar-verifier.ts";
 import type { Source, SourceSearch } from "./source-search.ts";
 
 /** What the delivery needs. */

@@ -4,12 +4,18 @@ import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib"
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { COMPRESS } from "./caches.test.util.ts";
-import { type CreateNarVerifier, type ExpectedNar, narVerifiers } from "./nar-verifier.ts";
+import { COMPRESSED_FORMS } from "./compressed-forms.test.util.ts";
+import type { ExpectedNar } from "./nar-mismatch.ts";
+import { type CreateNarVerifier, narVerifiers } from "./nar-verifier.ts";
 import { XzPool } from "./xz-pool.ts";
 
 const pool = new XzPool(1);
 afterAll(() => pool[Symbol.asyncDispose]());
 const create: CreateNarVerifier = narVerifiers(pool);
+/** With the program xz, where there is one; else as without. */
+const programPool = new XzPool(1, "xz");
+afterAll(() => programPool[Symbol.asyncDispose]());
+const createWithProgram: CreateNarVerifier = narVerifiers(programPool);
 
 const sha256 = (data: Uint8Array) => createHash("sha256").update(data).digest();
 const expectedOf = (nar: Uint8Array): ExpectedNar => ({
@@ -18,12 +24,21 @@ const expectedOf = (nar: Uint8Array): ExpectedNar => ({
 });
 
 /** Whether a file, in pieces, is taken for the NAR. */
-async function isAccepted(
+function isAccepted(
   compression: string,
   expected: ExpectedNar,
   ...pieces: readonly Uint8Array[]
 ): Promise<boolean> {
-  using verifier = create(compression, expected);
+  return isAcceptedBy(create, compression, expected, pieces);
+}
+
+async function isAcceptedBy(
+  createVerifier: CreateNarVerifier,
+  compression: string,
+  expected: ExpectedNar,
+  pieces: readonly Uint8Array[],
+): Promise<boolean> {
+  using verifier = createVerifier(compression, expected);
   try {
     for (const piece of pieces) await verifier.write(piece);
     await verifier.finish();
@@ -63,14 +78,54 @@ describe.each(["zstd", "gzip", "br", "none", "xz"])("a NAR in %s", (compression)
   });
 });
 
-it("a NAR in two members of gzip is as good as in one", async () => {
-  for (const size of [4_000, 3_000_000]) {
+describe.each(COMPRESSED_FORMS)("$compression with $name", ({ compression, isVerified, write }) => {
+  it.each([4_000, 3_000_000])(`${isVerified ? "is" : "is not"} a NAR of %d bytes`, async (size) => {
     const nar = narOf(size);
-    const members = [nar.subarray(0, 100), nar.subarray(100)].map((part) => COMPRESS.gzip!(part));
-    expect(await isAccepted("gzip", expectedOf(nar), Buffer.concat(members))).toBe(true);
-    expect(await isAccepted("gzip", expectedOf(nar), ...members)).toBe(true);
-  }
+    const parts = write(nar).filter(({ length }) => length > 0);
+    const file = Buffer.concat(parts);
+    const ways: (readonly Uint8Array[])[] = [[file], parts];
+    if (file.length < 10_000) ways.push(Array.from(file, (byte) => Buffer.of(byte)));
+    for (const pieces of ways) {
+      for (const createVerifier of compression === "xz" ? [create, createWithProgram] : [create]) {
+        expect(await isAcceptedBy(createVerifier, compression, expectedOf(nar), pieces)).toBe(isVerified);
+      }
+    }
+  });
 });
+
+it.each(["zstd", "gzip", "xz"])(
+  "a bomb in the second part of %s ends at its first byte too many",
+  async (compression) => {
+    for (const size of [4_000, 3_000_000]) {
+      const nar = narOf(size);
+      const [right, more, bomb] = [nar, nar.subarray(0, 1), Buffer.alloc(32 << 20)].map((data) =>
+        COMPRESS[compression]!(data),
+      );
+      for (const second of [more!, bomb!]) {
+        expect(await isAccepted(compression, expectedOf(nar), right!, second)).toBe(false);
+        expect(await isAccepted(compression, expectedOf(nar), Buffer.concat([right!, second]))).toBe(false);
+      }
+    }
+  },
+);
+
+it.each([4_000, 3_000_000])(
+  "empty zstd frames without end are not read to the end (NAR of %d bytes)",
+  async (size) => {
+    const nar = narOf(size);
+    const empty = Buffer.concat(Array<Buffer>(1_000).fill(COMPRESS.zstd!(Buffer.alloc(0))));
+    using verifier = create("zstd", expectedOf(nar));
+    let taken = 0;
+    const pour = async (): Promise<void> => {
+      await verifier.write(COMPRESS.zstd!(nar));
+      for (; taken < 20; taken++) await verifier.write(empty);
+      await verifier.finish();
+    };
+    await expect(pour()).rejects.toMatchObject({ code: "NAR_MISMATCH" });
+    // A small NAR is there as a whole before it is looked at.
+    if (size === 3_000_000) expect(taken).toBeLessThan(5);
+  },
+);
 
 it.each([
   ["zstd", zstdDecompressSync],

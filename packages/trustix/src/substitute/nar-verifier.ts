@@ -10,16 +10,10 @@ import {
   gunzipSync,
   zstdDecompressSync,
 } from "node:zlib";
-import { formatHash } from "@trustix/nix";
 import { TrustixError } from "../errors.ts";
+import { type ExpectedNar, expectNar, narMismatch } from "./nar-mismatch.ts";
 import type { XzPool } from "./xz-pool.ts";
-
-/** The facts of a statement that bytes can be held against. */
-export interface ExpectedNar {
-  /** SHA-256. */
-  readonly narHash: { readonly algorithm: string; readonly bytes: Uint8Array };
-  readonly narSize: number;
-}
+import { ZstdFrames } from "./zstd-frames.ts";
 
 /** Checks one NAR. Dispose it when it is not needed to its end. */
 export interface NarVerifier extends Disposable {
@@ -41,24 +35,8 @@ export type CreateNarVerifier = (compression: string, expected: ExpectedNar) => 
 /** Compressions that are understood here. Caches that have a NAR in another one are passed over. */
 export const VERIFIABLE: readonly string[] = ["none", "xz", "zstd", "gzip", "br"];
 
-export function narMismatch(why: string, cause?: unknown): TrustixError {
-  return new TrustixError("NAR_MISMATCH", why, { cause });
-}
-
 function tooLarge({ narSize }: ExpectedNar): TrustixError {
   return narMismatch(`the NAR has more than the ${narSize} bytes stated`);
-}
-
-/** @throws TrustixError `NAR_MISMATCH` unless hash and size are the stated ones */
-export function expectNar(expected: ExpectedNar, digest: Uint8Array, size: number): void {
-  const { narHash, narSize } = expected;
-  if (size !== narSize) throw narMismatch(`the NAR has ${size} bytes, stated are ${narSize}`);
-  if (!Buffer.from(narHash.bytes).equals(digest)) {
-    const found = formatHash({ algorithm: "sha256", bytes: digest });
-    throw narMismatch(
-      `the NAR's hash is ${found}, stated is ${formatHash({ ...narHash, algorithm: "sha256" })}`,
-    );
-  }
 }
 
 /** What a decompressor yields at a time; each time is a job for the thread pool, which costs more than filling 64 KiB. */
@@ -165,13 +143,18 @@ class ZlibVerifier implements NarVerifier {
   readonly #stream: Decompressor;
   readonly #hash: Hash = createHash("sha256");
   readonly #ended: Promise<void>;
+  readonly #frames: ZstdFrames | undefined;
   #size = 0;
   #last: Buffer | undefined;
+  /** Ends the wait for a write: a broken decompressor does not answer. */
+  #wake = (): void => {};
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(stream: Decompressor, expected: ExpectedNar) {
+  /** @param frames follows a file that may consist of several frames, which the decompressor has to be given one by one */
+  constructor(stream: Decompressor, expected: ExpectedNar, frames?: ZstdFrames) {
     this.#expected = expected;
     this.#stream = stream;
+    this.#frames = frames;
     stream.on("data", (piece: Buffer) => {
       this.#size += piece.length;
       if (this.#size > expected.narSize) stream.destroy(tooLarge(expected));
@@ -184,6 +167,7 @@ class ZlibVerifier implements NarVerifier {
       stream.once("end", resolve);
       stream.once("error", (error) => reject(asMismatch(error)));
       stream.once("close", () => {
+        this.#wake();
         if (!stream.readableEnded) reject(narMismatch("the verifier was closed"));
       });
     });
@@ -197,20 +181,23 @@ class ZlibVerifier implements NarVerifier {
     return before;
   }
 
-  /** A decompressor drops what follows the end of a frame in the same chunk; there may be another frame. */
   async #feed(chunk: Uint8Array): Promise<void> {
-    for (let rest = chunk; rest.length > 0; ) {
+    for (const piece of this.#frames?.split(chunk) ?? [chunk]) {
       const before = this.#stream.bytesWritten;
-      await Promise.race([this.#ended, new Promise((done) => this.#stream.write(rest, done))]);
-      const taken = this.#stream.bytesWritten - before;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        this.#stream.write(piece, () => resolve());
+      });
       if (this.#stream.destroyed) return await this.#ended;
-      if (taken <= 0) throw narMismatch("there are bytes after the end of the compressed NAR");
-      rest = rest.subarray(taken);
+      if (this.#stream.bytesWritten - before < piece.length) {
+        throw narMismatch("there are bytes after the end of the compressed NAR");
+      }
     }
   }
 
   async finish(): Promise<void> {
     await this.#writing;
+    if (this.#frames?.isComplete === false) throw narMismatch("the zstd file ends in the middle of a frame");
     this.#stream.end();
     await this.#ended;
     expectNar(this.#expected, this.#hash.digest(), this.#size);
@@ -243,7 +230,12 @@ export function narVerifiers(xz: XzPool): CreateNarVerifier {
     createStream: (options: { readonly chunkSize: number }) => Decompressor,
     decompress: DecompressAll,
   ): NarVerifier => {
-    const createThorough = (): NarVerifier => new ZlibVerifier(createStream(piecesFor(expected)), expected);
+    const createThorough = (): NarVerifier =>
+      new ZlibVerifier(
+        createStream(piecesFor(expected)),
+        expected,
+        compression === "zstd" ? new ZstdFrames(expected.narSize) : undefined,
+      );
     return expected.narSize <= AT_ONCE_BYTES[compression]
       ? new SmallVerifier(expected, decompress, createThorough)
       : createThorough();

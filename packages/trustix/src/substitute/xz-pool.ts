@@ -1,6 +1,8 @@
 // Worker threads that check xz-compressed NARs: its decompression is too slow for the thread that serves requests.
 import { Worker } from "node:worker_threads";
-import { type ExpectedNar, expectNar, type NarVerifier, narMismatch } from "./nar-verifier.ts";
+import { threadUrl } from "../threads.ts";
+import { type ExpectedNar, expectNar, narMismatch } from "./nar-mismatch.ts";
+import type { NarVerifier } from "./nar-verifier.ts";
 
 export type ToXzWorker =
   | { readonly type: "start"; readonly maxBytes: number }
@@ -25,11 +27,7 @@ const STOP_MS = 1000;
 /** Bytes sent ahead to a worker before the sender has to wait. */
 const AHEAD_BYTES = 512 * 1024;
 
-/** The sources run unbuilt; a bundle has the worker beside it. */
-const WORKER = new URL(
-  import.meta.url.endsWith(".ts") ? "./xz-worker.ts" : "./xz-worker.js",
-  import.meta.url,
-);
+const WORKER = threadUrl("./xz-worker", import.meta.url);
 
 /** At most `size` workers, started when needed, kept for the next job. */
 export class XzPool implements AsyncDisposable {
