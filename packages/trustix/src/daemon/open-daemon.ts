@@ -2,14 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleepMs } from "node:timers/promises";
-import {
-  formatPublicKey,
-  nixMapKey,
-  nixProtocol,
-  rawProtocol,
-  type Signer,
-  type StorePath,
-} from "@trustix/nix";
+import { formatPublicKey, nixProtocol, rawProtocol, type Signer } from "@trustix/nix";
 import { ANALYSIS_FILE } from "../analyse/analysis-database.ts";
 import { cacheRoute } from "../cache/cache-route.ts";
 import { DamagedPaths } from "../cache/damaged-paths.ts";
@@ -30,10 +23,7 @@ import type { ReloadJson } from "../http/reload-schema.ts";
 import { TokenFile } from "../http/tokens.ts";
 import { PublishedLog } from "../log/published-log.ts";
 import { LocalNix } from "../nix/local-nix.ts";
-import { type Outcome, Publisher } from "../publish/publisher.ts";
-import { Reconciler } from "../publish/reconcile.ts";
-import { Spool, type SpoolEvent } from "../publish/spool.ts";
-import { SpoolDir } from "../publish/spool-dir.ts";
+import type { Outcome } from "../publish/publisher.ts";
 import type { Sleep } from "../sleep.ts";
 import { StateLock } from "../store/state-lock.ts";
 import { VERSION } from "../version.ts";
@@ -45,6 +35,7 @@ import { Metrics } from "./metrics.ts";
 import { descriptionRoute, nodeRoutes } from "./node-routes.ts";
 import { fetchPublicCheckpoint } from "./public-checkpoint.ts";
 import { openPublicPages } from "./public-pages.ts";
+import { Publishing } from "./publishing.ts";
 import { Reloader } from "./reload.ts";
 import type { NodeStatus } from "./status.ts";
 import { openUserRoles, type UserRoles } from "./user-roles.ts";
@@ -87,6 +78,7 @@ class Composition {
   readonly #stop = new AbortController();
   readonly #logs: RunningLog[] = [];
   readonly #metrics: Metrics | undefined;
+  readonly #publishing: Publishing;
   #user: UserRoles | undefined;
   #reloader: Reloader | undefined;
   #insight: Insight | undefined;
@@ -98,6 +90,8 @@ class Composition {
     this.#dependencies = dependencies;
     this.#stack = stack;
     this.#metrics = config.metrics.enabled ? new Metrics(this.status) : undefined;
+    const { logger } = dependencies;
+    this.#publishing = new Publishing({ config: config.publish, logger, metrics: this.#metrics, sleep });
   }
 
   readonly status = (): NodeStatus => ({
@@ -185,8 +179,8 @@ class Composition {
         },
       ),
     );
-    const nixParts = isNix ? createNixParts(log, nix, this.#config.publish.verifyBeforeClaim) : undefined;
-    const onOutcome = (outcome: Outcome): void => this.#reportOutcome(name, outcome);
+    const nixParts = isNix ? this.#publishing.parts(log, nix) : undefined;
+    const onOutcome = (outcome: Outcome): void => this.#publishing.report(name, outcome);
     logger.info({ log: name, origin, size: log.published().size, vkey }, "log is open");
     return { config, log, nixParts, api: createApiLog({ name, vkey, log, nixParts, onOutcome }) };
   }
@@ -331,61 +325,12 @@ class Composition {
     );
     const running: Promise<void>[] = [];
     if (publish.enabled && target?.nixParts !== undefined) {
-      running.push(...this.#publishTo(target.config.name, target.nixParts));
+      running.push(...this.#publishing.run(target.config.name, target.nixParts, this.#stop.signal));
     }
     this.#stack.defer(async () => {
       this.#stop.abort();
       await Promise.all(running);
     });
-  }
-
-  #publishTo(logName: string, { nix, publisher, reconciler }: NixParts): Promise<void>[] {
-    const { logger } = this.#dependencies;
-    const { spoolDir, reconcileInterval } = this.#config.publish;
-    const dir = new SpoolDir(spoolDir);
-    const onEvent = (event: SpoolEvent): void => this.#reportSpool(logName, event);
-    const spool = new Spool({ dir, nix, publisher, onEvent, now: Date.now, sleep });
-    const schedule = {
-      intervalMs: reconcileInterval,
-      sleep,
-      onDone: (progress: object) => logger.info({ log: logName, ...progress }, "store is reconciled"),
-      onOutcome: (outcome: Outcome) => this.#reportOutcome(logName, outcome),
-      onError: (err: unknown) => logger.warn({ log: logName, err }, "reconcile failed"),
-    };
-    return [spool.run(this.#stop.signal), reconciler.run(schedule, this.#stop.signal)];
-  }
-
-  #reportSpool(log: string, event: SpoolEvent): void {
-    const { logger } = this.#dependencies;
-    switch (event.type) {
-      case "outcome":
-        this.#reportOutcome(log, event.outcome);
-        break;
-      case "no-outputs":
-        logger.info({ log, drvPath: event.drvPath }, "build has no valid outputs any more");
-        break;
-      case "rejected":
-        this.#metrics?.countOutcome("rejected");
-        logger.warn({ log, file: event.file, reason: event.reason }, "spool file is no message");
-        break;
-      case "failed":
-        logger.warn({ log, err: event.error, retryMs: event.delayMs }, "spool cannot be published now");
-        break;
-      default:
-        event satisfies never;
-    }
-  }
-
-  #reportOutcome(log: string, outcome: Outcome): void {
-    const { logger } = this.#dependencies;
-    if (outcome.status === "claimed") {
-      this.#metrics?.countOutcome(outcome.isNew ? "claimed" : "known");
-      logger.info({ log, path: outcome.path, index: outcome.index, isNew: outcome.isNew }, "path is claimed");
-      return;
-    }
-    this.#metrics?.countOutcome(outcome.status);
-    const reason = "reason" in outcome ? outcome.reason : undefined;
-    logger.warn({ log, path: outcome.path, status: outcome.status, reason }, "path is not claimed");
   }
 
   #findProblem(): string | undefined {
@@ -395,12 +340,6 @@ class Composition {
     }
     return undefined;
   }
-}
-
-function createNixParts(log: PublishedLog, nix: LocalNix, verifyBeforeClaim: boolean): NixParts {
-  const isClaimed = (path: StorePath): boolean => log.has(nixMapKey(path));
-  const publisher = new Publisher({ nix, sink: log, isClaimed, verifyBeforeClaim, sleep, now: Date.now });
-  return { nix, publisher, reconciler: new Reconciler({ nix, publisher, isClaimed }) };
 }
 
 /**
