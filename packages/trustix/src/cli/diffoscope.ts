@@ -103,7 +103,7 @@ async function setTimes(path: string | Buffer): Promise<void> {
 }
 
 function run(program: string, directory: string, io: Io): Promise<string> {
-  const args = ["--text", "-", "--text-color", io.isTty ? "always" : "never"];
+  const args = ["--text", "-", "--text-color", "never"];
   const failed = (why: string): TrustixError =>
     new TrustixError("DIFFOSCOPE_FAILED", `diffoscope ${why}`, {
       hint: "Leave it out with --no-diffoscope.",

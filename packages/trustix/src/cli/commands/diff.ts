@@ -6,10 +6,11 @@ import { chooseByBuilders, choosePair } from "../../diff/choose-pair.ts";
 import { TrustixError } from "../../errors.ts";
 import type { DiffEventJson, PathDiffJson } from "../../http/diff-schema.ts";
 import type { ExplainedStatement, Explanation } from "../../policy/explain.ts";
-import { visible } from "../../terminal.ts";
+import { type Paint, visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
 import { findDiffoscope, runDiffoscope } from "../diffoscope.ts";
+import { renderReport } from "../diffoscope-report.ts";
 import { type Io, styled } from "../io.ts";
 import { Progress } from "../progress.ts";
 import { findClaimed, resolveSubjects } from "../store-paths.ts";
@@ -74,7 +75,8 @@ export function define(command: Command, io: Io): void {
       const [before, after] = choose(outputs, options);
       const diff = await compare(client, explanation.hashPart, before, after, io);
       const diffoscope = await diffoscopeFor(options, io);
-      if (!options.json) io.out(renderDiff(diff, (style, part) => styled(io, style, part), options));
+      const paint: Paint = (style, part) => styled(io, style, part);
+      if (!options.json) io.out(renderDiff(diff, paint, options));
       let report: string | null = null;
       if (diffoscope !== undefined && before.narHash !== after.narHash) {
         const wanted = [before, after].map(({ statement }) => wantedNar(statement, config.nix.storeDir));
@@ -82,7 +84,8 @@ export function define(command: Command, io: Io): void {
       }
       if (options.json)
         io.out(JSON.stringify({ storePath: before.storePath, disputed: true, diff, diffoscope: report }));
-      else if (report !== null) io.out(`\n${styled(io, "bold", "diffoscope")}\n${safeReport(report, io)}`);
+      else if (report !== null)
+        io.out(`\n${styled(io, "bold", "diffoscope")}\n${renderReport(report, paint)}`);
     });
 }
 
@@ -161,20 +164,4 @@ async function diffoscopeFor({ diffoscope, json }: DiffOptions, io: Io): Promise
     });
   }
   return program;
-}
-
-/** diffoscope shows what builders wrote: only its own colours get through to the terminal. */
-function safeReport(report: string, io: Io): string {
-  if (report.trim() === "") return "sees no difference";
-  return report
-    .trimEnd()
-    .split("\n")
-    .map((line) =>
-      line
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one.
-        .split(/(\x1b\[[0-9;]{0,20}m|\t)/)
-        .map((part, index) => (index % 2 === 0 ? visible(part) : io.isTty || part === "\t" ? part : ""))
-        .join(""),
-    )
-    .join("\n");
 }
