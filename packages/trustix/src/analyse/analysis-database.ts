@@ -116,7 +116,13 @@ export function openAnalysis(path: string): DatabaseSync {
   }
 }
 
-/** Removes the database if it is damaged after all, once its writer has failed: the next one begins it anew. */
+/** Whether an error may come from damage: SQLITE_IOERR, SQLITE_CORRUPT and SQLITE_NOTADB, of whichever database. */
+export function isDamage(error: unknown): boolean {
+  if (!(error instanceof Error) || !("errcode" in error)) return false;
+  return [10, 11, 26].includes(Number(error.errcode) & 0xff);
+}
+
+/** Removes the database if it is damaged after all: its writer notices, or has failed, and the next one begins it anew. */
 export function removeIfDamaged(path: string): void {
   try {
     using database = new DatabaseSync(path, { readOnly: true });

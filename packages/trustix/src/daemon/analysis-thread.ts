@@ -1,12 +1,14 @@
 // The thread of the analysis: follows the claims, and assesses builders when something has changed. It gives way to all
 // other threads: users wait for them, and nobody for this one.
 
+import { statSync } from "node:fs";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
-import { removeIfDamaged } from "../analyse/analysis-database.ts";
+import { isDamage, removeIfDamaged } from "../analyse/analysis-database.ts";
 import { type Assessment, assess } from "../analyse/assessment.ts";
 import { Follower } from "../analyse/follower.ts";
 import type { Quarantined, SourceLog } from "../analyse/sources.ts";
+import { TrustixError } from "../errors.ts";
 import { ClaimReader } from "../subscribe/claim-reader.ts";
 import { giveWay } from "../threads.ts";
 
@@ -46,10 +48,8 @@ port.on("message", (message: ToAnalysis) => {
   else quarantine = message.quarantine;
 });
 
-/** SQLITE_CORRUPT and SQLITE_NOTADB, of either database. */
-function isDamage(error: unknown): boolean {
-  return error instanceof Error && "errcode" in error && (error.errcode === 11 || error.errcode === 26);
-}
+/** Stands for the file, which may be replaced by another one; undefined when it is gone. */
+const fileOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino;
 
 async function pause(): Promise<boolean> {
   await setImmediate();
@@ -60,6 +60,7 @@ async function run(): Promise<void> {
   using claims = new ClaimReader(task.claimsPath);
   const { analysisPath: path, logs, storeDir } = task;
   using follower = Follower.open({ path, claims, logs, now: Date.now });
+  const file = fileOf(path);
   let reportedAt = Number.NEGATIVE_INFINITY;
   let reported = -1;
   let assessed = -1;
@@ -70,6 +71,8 @@ async function run(): Promise<void> {
     [reportedAt, reported] = [performance.now(), version];
   };
   while (!stop.signal.aborted) {
+    // Removed by a person, or because whoever reads it has found it damaged: what is written now nobody would see.
+    if (fileOf(path) !== file) throw new TrustixError("STATE_CORRUPT", `${path} is gone: it is made again`);
     if (quarantine !== undefined) {
       follower.setQuarantine(quarantine);
       quarantine = undefined;

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleepMs } from "node:timers/promises";
 import { nixMapKey, type StorePath } from "@trustix/nix";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -10,6 +11,7 @@ import { ClaimStore } from "../subscribe/claim-store.ts";
 import { packClaims } from "../subscribe/claim-writer.ts";
 import { until } from "../subscribe/test-log.test.util.ts";
 import { Analysis } from "./analysis.ts";
+import { Insight } from "./insight.ts";
 import type { Logger } from "./logger.ts";
 
 let root: string;
@@ -156,4 +158,48 @@ it("makes a database again whose pages turn out to be damaged", async () => {
   const task = { claimsPath, analysisPath, storeDir: "/nix/store", logs };
   await using _ = new Analysis({ task, logger, sleep, trimFeed: (seq) => store.trimFeed(seq) });
   await until(() => counts().aaba === 20);
+});
+
+it("makes a database again that went away while it was written", async () => {
+  await using store = await ClaimStore.open(claimsPath);
+  await using _ = await build(store);
+  await until(() => counts().aaba === 20);
+  for (const suffix of ["", "-wal", "-shm"]) await rm(analysisPath + suffix, { force: true });
+  await until(() => counts().aaba === 20);
+});
+
+it("answers questions again after the thread for them, or what it reads, has failed", async () => {
+  problems.length = 0;
+  const options = { claimsPath, analysisPath, storeDir: "/nix/store", subscriptions: [], operators: [] };
+  // Without claims the thread cannot start.
+  await using insight = new Insight(options, logger);
+  await expect(insight.overview()).rejects.toMatchObject({ code: "PUSHBACK" });
+  expect(problems).toEqual(["the thread that answers questions failed and is started again"]);
+  await using store = await ClaimStore.open(claimsPath);
+  await using _ = await build(store);
+  const disputed = (): Promise<number | undefined> =>
+    insight.overview().then(
+      ({ total }) => total.disputed,
+      () => undefined,
+    );
+  await expect.poll(disputed, { timeout: 15_000 }).toBe(20);
+
+  using database = new DatabaseSync(analysisPath);
+  await expect
+    .poll(() => database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()!.busy, { timeout: 15_000 })
+    .toBe(0);
+  database.close();
+  const bytes = await readFile(analysisPath);
+  await writeFile(analysisPath, bytes.fill(0xff, 4096), { flag: "r+" });
+  const path = storePath(PATHS);
+  const claim = { key: nixMapKey(path), index: PATHS, statement: `1;${path};sha256:nar;1;` };
+  const more = { startIndex: PATHS, nextIndex: PATHS + 1, unreadable: 0, seenAtMs: 1e12 };
+  await store.append(1, { ...more, parts: [packClaims([claim])] });
+  const paths = (): Promise<number> =>
+    insight.overview().then(
+      ({ total }) => total.paths,
+      () => 0,
+    );
+  await expect.poll(paths, { timeout: 15_000 }).toBe(PATHS + 1);
+  expect(problems).toContain("analysis failed and is started again");
 });

@@ -2,6 +2,7 @@
 // them. Calls come as messages and are answered as they get done; long ones work in pieces, and short ones in between.
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { isDamage, removeIfDamaged } from "../analyse/analysis-database.ts";
 import { InsightQueries, type InsightQueriesOptions } from "../analyse/queries/insight-queries.ts";
 import { TrustixError, type TrustixErrorCode } from "../errors.ts";
 import type { LiveEventJson, PathsQuery, ReportRequest } from "../http/insight-schema.ts";
@@ -45,6 +46,8 @@ export type FromInsight =
 const LOOK_MS = 250;
 /** Between two messages about the present state, at least. */
 const TELL_MS = 1000;
+/** Between two checks of the whole database, once reading it has failed. */
+const CHECK_MS = 60_000;
 
 const { claimsPath, analysisPath, ...options } = workerData as InsightThreadData;
 const port = parentPort!;
@@ -100,16 +103,21 @@ function asTrustixError(error: unknown): TrustixError {
 async function follow(): Promise<void> {
   let toldMs = Number.NEGATIVE_INFINITY;
   let isNew = false;
+  let checkFromMs = Number.NEGATIVE_INFINITY;
   while (!stop.signal.aborted) {
     try {
       isNew = (await queries.refresh()) || isNew;
+      if (isNew && performance.now() - toldMs >= TELL_MS) {
+        send({ live: queries.live() });
+        [isNew, toldMs] = [false, performance.now()];
+      }
     } catch (error) {
       send({ problem: String(error) });
+      if (isDamage(error) && performance.now() >= checkFromMs) {
+        removeIfDamaged(analysisPath);
+        checkFromMs = performance.now() + CHECK_MS;
+      }
       await sleep(TELL_MS, undefined, { signal: stop.signal }).catch(() => {});
-    }
-    if (isNew && performance.now() - toldMs >= TELL_MS) {
-      send({ live: queries.live() });
-      [isNew, toldMs] = [false, performance.now()];
     }
     await sleep(LOOK_MS, undefined, { signal: stop.signal }).catch(() => {});
   }

@@ -20,31 +20,58 @@ import type { Logger } from "./logger.ts";
 /** Questions that may wait for an answer. */
 const MAX_WAITING = 1024;
 
+/** Waits after failures: the first, and the longest; they double in between. */
+const RESTART = { firstMs: 1000, longestMs: 5 * 60_000 };
+
 const WORKER = threadUrl("./insight-thread", import.meta.url);
 
 /** See the head of this file. Disposing ends the thread. */
 export class Insight implements ApiInsight, AsyncDisposable {
-  readonly #worker: Worker;
+  readonly #data: InsightThreadData;
+  readonly #logger: Logger;
+  #worker: Worker;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   readonly #listeners = new Set<(event: LiveEventJson) => void>();
   #calls = 0;
   #live: LiveEventJson = { version: 0, claims: 0, behind: 0, paths: 0, disputed: 0 };
-  /** Why there is no thread any more. */
+  /** Why there is no thread now. */
   #end: TrustixError | undefined;
+  #failures = 0;
+  #restart: NodeJS.Timeout | undefined;
+  #isClosing = false;
 
-  /** Starts the thread; answers come once what is there has been read. */
+  /** Starts the thread; answers come once what is there has been read. One that fails is started again after a while. */
   constructor(data: InsightThreadData, logger: Logger) {
-    this.#worker = new Worker(WORKER, { workerData: data });
-    this.#worker.on("message", (message: FromInsight) => {
+    this.#data = data;
+    this.#logger = logger;
+    this.#worker = this.#start();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(WORKER, { workerData: this.#data });
+    worker.on("message", (message: FromInsight) => {
       if ("live" in message) this.#tell(message.live);
-      else if ("problem" in message) logger.warn({ err: message.problem }, "analysis cannot be read now");
+      else if ("problem" in message)
+        this.#logger.warn({ err: message.problem }, "analysis cannot be read now");
       else this.#settle(message);
     });
-    this.#worker.on("error", (cause) => {
-      logger.error({ err: cause }, "the thread that answers questions failed");
-      this.#stop(new TrustixError("INTERNAL", "the thread that answers questions failed", { cause }));
+    worker.on("error", (err) => {
+      if (this.#isClosing) return;
+      const delayMs = Math.min(RESTART.firstMs * 2 ** this.#failures++, RESTART.longestMs);
+      this.#logger.error({ err, delayMs }, "the thread that answers questions failed and is started again");
+      this.#stop(
+        new TrustixError("PUSHBACK", "the thread that answers questions is started again", {
+          retryAfterMs: delayMs,
+          hint: "Come again as Retry-After says; the log of the daemon says why.",
+        }),
+      );
+      this.#restart = setTimeout(() => {
+        this.#end = undefined;
+        this.#worker = this.#start();
+      }, delayMs).unref();
     });
-    this.#worker.on("exit", () => this.#stop(new TrustixError("CLOSED", "the node is stopping")));
+    worker.on("exit", () => this.#stop(new TrustixError("CLOSED", "the node is stopping")));
+    return worker;
   }
 
   overview(): Promise<OverviewJson> {
@@ -80,8 +107,10 @@ export class Insight implements ApiInsight, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
+    clearTimeout(this.#restart);
     if (this.#end !== undefined) return;
-    const exit = once(this.#worker, "exit");
+    const exit = once(this.#worker, "exit").catch(() => {});
     this.#worker.postMessage("close" satisfies ToInsight);
     await exit;
   }
@@ -119,6 +148,7 @@ export class Insight implements ApiInsight, AsyncDisposable {
   }
 
   #tell(event: LiveEventJson): void {
+    this.#failures = 0;
     this.#live = event;
     for (const listener of this.#listeners) listener(event);
   }
