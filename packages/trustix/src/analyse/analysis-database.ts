@@ -103,8 +103,9 @@ export const ANALYSIS_FILE = "analysis.db";
 export function openAnalysis(path: string): DatabaseSync {
   try {
     return openForWriting(path);
-  } catch {
+  } catch (error) {
     try {
+      if (!isDamage(error)) throw error;
       removeFiles(path);
       return openForWriting(path);
     } catch (cause) {
@@ -116,10 +117,14 @@ export function openAnalysis(path: string): DatabaseSync {
   }
 }
 
-/** Whether an error may come from damage: SQLITE_IOERR, SQLITE_CORRUPT and SQLITE_NOTADB, of whichever database. */
+/** SQLITE_IOERR_READ, _SHORT_READ, _DATA and _CORRUPTFS: other failures are those of a full disk, say. */
+const UNREADABLE: readonly number[] = [266, 522, 8202, 8458];
+
+/** Whether an error comes from damage, of whichever database: SQLITE_CORRUPT, SQLITE_NOTADB, or what cannot be read. */
 export function isDamage(error: unknown): boolean {
   if (!(error instanceof Error) || !("errcode" in error)) return false;
-  return [10, 11, 26].includes(Number(error.errcode) & 0xff);
+  const code = Number(error.errcode);
+  return [11, 26].includes(code & 0xff) || UNREADABLE.includes(code);
 }
 
 /** Removes the database if it is damaged after all: its writer notices, or has failed, and the next one begins it anew. */
