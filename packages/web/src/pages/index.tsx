@@ -10,6 +10,7 @@ import { LogPage } from "./log.tsx";
 import { LogsPage } from "./logs.tsx";
 import { OverviewPage } from "./overview.tsx";
 import { OwnLogPage } from "./own-log.tsx";
+import { PackagePage } from "./package.tsx";
 import { PackagesPage } from "./packages.tsx";
 import { PathPage } from "./path.tsx";
 
@@ -27,26 +28,27 @@ export interface Page {
   readonly title: string;
   /** First segment of its address. */
   readonly segment: string;
-  /** Whether the navigation has it. */
-  readonly isListed: boolean;
+  /** Segment of the page in the navigation that leads to it; undefined for those in the navigation. */
+  readonly within?: string;
   readonly View: ComponentType<PageProps>;
 }
 
 /** All pages, in the order of the navigation. */
 export const PAGES: readonly Page[] = [
-  { title: "Overview", segment: "", isListed: true, View: OverviewPage },
-  { title: "Builders", segment: "builders", isListed: true, View: BuildersPage },
-  { title: "Packages", segment: "packages", isListed: true, View: PackagesPage },
-  { title: "Disputes", segment: "disputes", isListed: true, View: DisputesPage },
-  { title: "Logs", segment: "logs", isListed: true, View: LogsPage },
-  { title: "Evidence", segment: "evidence", isListed: true, View: EvidencePage },
-  { title: "Path", segment: "path", isListed: false, View: PathPage },
-  { title: "What differs", segment: "diff", isListed: false, View: DiffPage },
-  { title: "Log", segment: "log", isListed: false, View: LogPage },
-  { title: "Log of this node", segment: "own", isListed: false, View: OwnLogPage },
+  { title: "Overview", segment: "", View: OverviewPage },
+  { title: "Builders", segment: "builders", View: BuildersPage },
+  { title: "Packages", segment: "packages", View: PackagesPage },
+  { title: "Disputes", segment: "disputes", View: DisputesPage },
+  { title: "Logs", segment: "logs", View: LogsPage },
+  { title: "Evidence", segment: "evidence", View: EvidencePage },
+  { title: "Package", segment: "package", within: "packages", View: PackagePage },
+  { title: "Path", segment: "path", within: "packages", View: PathPage },
+  { title: "What differs", segment: "diff", within: "disputes", View: DiffPage },
+  { title: "Log", segment: "log", within: "logs", View: LogPage },
+  { title: "Log of this node", segment: "own", within: "logs", View: OwnLogPage },
 ];
 
-const NOT_FOUND: Page = { title: "Not found", segment: "?", isListed: false, View: NotFoundPage };
+const NOT_FOUND: Page = { title: "Not found", segment: "?", within: "?", View: NotFoundPage };
 
 /** The page of an address. */
 export function pageOf(segments: readonly string[]): Page {
@@ -55,8 +57,15 @@ export function pageOf(segments: readonly string[]): Page {
 
 function NotFoundPage() {
   return (
-    <PageHeading title="There is no such page">
-      <a href={hrefTo([])}>To the overview</a>
-    </PageHeading>
+    <>
+      <PageHeading title="There is no such page">Nothing of this dashboard is at this address.</PageHeading>
+      <ul class="elsewhere">
+        {PAGES.filter(({ within }) => within === undefined).map(({ title, segment }) => (
+          <li key={segment}>
+            <a href={hrefTo(segment === "" ? [] : [segment])}>{title}</a>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }

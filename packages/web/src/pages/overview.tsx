@@ -1,4 +1,5 @@
 // The state of everything at a glance: what builders agree on, whom to look at, and whether this node is up to date.
+import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { OverviewJson, PathPageJson } from "trustix/src/http/insight-schema.ts";
 import { type Listened, useStatus, useSubscriptions } from "../api/node.ts";
@@ -127,13 +128,32 @@ const OPERATOR_COLOURS = [
 ] as const;
 
 function Timelines({ timeline }: { readonly timeline: OverviewJson["timeline"] }) {
+  const isShare = useSignal(true);
   const [agreement, claims, disputes] = useMemo(() => chartsOf(fillGaps(timeline)), [timeline]);
+  const shares = useMemo(() => sharesOf(agreement), [agreement]);
   if (timeline.points.length === 0) return null;
   return (
     <>
-      <Panel title="Agreement over time" note="paths by when first seen">
+      <Panel
+        title="Agreement over time"
+        note={
+          <>
+            paths by when first seen{" "}
+            <button
+              type="button"
+              class="small"
+              aria-pressed={isShare.value}
+              onClick={() => {
+                isShare.value = !isShare.value;
+              }}
+            >
+              as shares
+            </button>
+          </>
+        }
+      >
         <Chart
-          data={agreement}
+          data={isShare.value ? shares : agreement}
           spanMs={timeline.spanMs}
           label="Paths by status, by when they were first seen"
         />
@@ -152,8 +172,8 @@ function Timelines({ timeline }: { readonly timeline: OverviewJson["timeline"] }
   );
 }
 
-/** Spans that are drawn at least. */
-const MIN_SPANS = 12;
+/** Spans that are drawn at least: one bar over the whole width would look like a background. */
+const MIN_SPANS = 4;
 /** The node sends 400. */
 const MAX_SPANS = 500;
 const NO_PATHS = { paths: 0, reproducible: 0, disputed: 0, single: 0, unchecked: 0 };
@@ -206,7 +226,7 @@ function chartsOf({ points }: OverviewJson["timeline"]): readonly [ChartData, Ch
         values: points.map(({ counts }) => counts[status]),
       })),
     },
-    { kind: "lines", times, series },
+    { kind: "stacked", times, series },
     {
       kind: "lines",
       times,
@@ -216,6 +236,18 @@ function chartsOf({ points }: OverviewJson["timeline"]): readonly [ChartData, Ch
       ],
     },
   ];
+}
+
+/** Counts as shares of what there is in each span. */
+function sharesOf(counts: ChartData): ChartData {
+  const sums = counts.times.map((_, index) =>
+    counts.series.reduce((sum, { values }) => sum + (values[index] ?? 0), 0),
+  );
+  const series = counts.series.map((each) => ({
+    ...each,
+    values: each.values.map((value, index) => (value === 0 ? 0 : value / (sums[index] ?? 1))),
+  }));
+  return { ...counts, series, isShare: true };
 }
 
 function LatestDisputes() {

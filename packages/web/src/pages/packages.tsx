@@ -2,9 +2,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { BuildersJson, OverviewJson, PathPageJson } from "trustix/src/http/insight-schema.ts";
 import { useAnswer } from "../api/use-answer.ts";
+import { packageOf } from "../package-name.ts";
 import { go, hrefTo } from "../router.ts";
 import { plural, visible } from "../text.ts";
 import { Loading } from "../ui/basics.tsx";
+import { Choice, namedOptions, type Option } from "../ui/choice.tsx";
 import { PageHeading } from "../ui/heading.tsx";
 import { InsightFailure } from "../ui/no-subscription.tsx";
 import { PathTable } from "../ui/path-table.tsx";
@@ -57,6 +59,7 @@ export function PackagesPage({ query, depth }: PageProps) {
       {data === undefined && error === undefined && <Loading rows={14} />}
       {data !== undefined && (
         <div class={isOld ? "old" : ""} ref={list}>
+          {filters.q !== undefined && <PackageLinks page={data} />}
           {data.items.length === 0 ? (
             <Nothing filters={filters} />
           ) : (
@@ -80,6 +83,25 @@ export function PackagesPage({ query, depth }: PageProps) {
         </div>
       )}
     </>
+  );
+}
+
+/** Packages that are linked above what a search has found. */
+const MAX_PACKAGES = 12;
+
+function PackageLinks({ page: { items } }: { readonly page: PathPageJson }) {
+  const names = [...new Set(items.map(({ name }) => packageOf(name)))];
+  if (names.length === 0) return null;
+  return (
+    <p class="packages">
+      {names.length === 1 ? "Package" : "Packages"}:{" "}
+      {names.slice(0, MAX_PACKAGES).map((name) => (
+        <a href={hrefTo(["package", name])} key={name}>
+          {visible(name, 100)}
+        </a>
+      ))}
+      {names.length > MAX_PACKAGES && <span class="dim">{names.length - MAX_PACKAGES} more below</span>}
+    </p>
   );
 }
 
@@ -178,25 +200,14 @@ function Selection({
 }) {
   const overview = useAnswer<OverviewJson>("/api/v1/overview").data;
   const builders = useAnswer<BuildersJson>("/api/v1/builders").data;
-  const choice = (name: FilterName, label: string, options: readonly (readonly [string, string])[]) => (
-    <label>
-      <span>{label}</span>
-      <select
-        value={filters[name] ?? ""}
-        onChange={({ currentTarget: { value } }) => onChange({ [name]: value })}
-      >
-        {options.map(([value, text]) => (
-          <option value={value} key={value}>
-            {text}
-          </option>
-        ))}
-      </select>
-    </label>
+  const choice = (name: FilterName, label: string, options: readonly Option[]) => (
+    <Choice
+      label={label}
+      value={filters[name]}
+      options={options}
+      onChange={(value) => onChange({ [name]: value })}
+    />
   );
-  const named = (names: readonly string[], chosen: string | undefined) =>
-    [...new Set([...names, ...(chosen === undefined ? [] : [chosen])])].map(
-      (name) => [name, visible(name, 64)] as const,
-    );
   const systems = (overview?.systems ?? []).flatMap(({ system }) => (system === null ? [] : [system]));
   return (
     <>
@@ -205,11 +216,12 @@ function Selection({
         ...STATUSES.map((status) => [status, STATUS[status].label] as const),
       ])}
       {choice("kind", "Class", [["", "any"], ...CLASSES.map((kind) => [kind, CLASS[kind].label] as const)])}
-      {choice("system", "System", [["", "any"], ...named(systems, filters.system)])}
-      {choice("operator", "Operator", [
-        ["", "any"],
-        ...named(builders?.builders.map(({ operator }) => operator) ?? [], filters.operator),
-      ])}
+      {choice("system", "System", namedOptions(systems, filters.system))}
+      {choice(
+        "operator",
+        "Operator",
+        namedOptions(builders?.builders.map(({ operator }) => operator) ?? [], filters.operator),
+      )}
       {filters.operator !== undefined &&
         choice("outlier", "Its voice", [
           ["", "any"],

@@ -1,11 +1,12 @@
 // One path: what it is, what everybody says of it, what the policy makes of that, and proof of each claim.
 import { useSignal } from "@preact/signals";
-import type { PathDetailJson } from "trustix/src/http/insight-schema.ts";
+import type { OverviewJson, PathDetailJson } from "trustix/src/http/insight-schema.ts";
 import type { Explanation } from "trustix/src/policy/explain.ts";
 import { useAnswer } from "../api/use-answer.ts";
 import { hrefTo } from "../router.ts";
 import { formatShare, visible } from "../text.ts";
 import { ClassName, Failure, Loading, Notice, Panel, StatusBadge, Time } from "../ui/basics.tsx";
+import { Copy } from "../ui/copy.tsx";
 import { DecisionPanel } from "../ui/decision.tsx";
 import { PageHeading } from "../ui/heading.tsx";
 import { PathTable } from "../ui/path-table.tsx";
@@ -28,7 +29,12 @@ export function PathPage({ segments: [hashPart = ""] }: PageProps) {
             : visible(baseOf(data.storePath).slice(HASH_LENGTH + 1), 211)
         }
       >
-        {data !== undefined && <code class="store-path">{visible(data.storePath, 400)}</code>}
+        {data !== undefined && (
+          <>
+            <code class="store-path">{visible(data.storePath, 400)}</code>{" "}
+            <Copy text={data.storePath} what="the store path" />
+          </>
+        )}
       </PageHeading>
       {failed.value.size > 0 && (
         <Notice tone="bad" title="Not everything here is what the logs say" isAlert>
@@ -69,7 +75,10 @@ export function PathPage({ segments: [hashPart = ""] }: PageProps) {
         <>
           <HistoryPanel path={data} />
           {data.related.length > 0 && (
-            <Panel title={`Other paths of ${visible(data.package, 100)}`}>
+            <Panel
+              title={`Other paths of ${visible(data.package, 100)}`}
+              note={<a href={hrefTo(["package", data.package])}>The package, with all votes</a>}
+            >
               <PathTable paths={data.related} caption={`Other paths of ${visible(data.package, 100)}`} />
             </Panel>
           )}
@@ -98,12 +107,11 @@ function Summary({ path }: { readonly path: PathDetailJson }) {
         <ClassName kind={path.kind} />: {meaning}
       </span>
       <span class="dim">
+        package <a href={hrefTo(["package", path.package])}>{visible(path.package, 100)}</a>,{" "}
         {path.system === null ? "system not stated" : visible(path.system, 64)}, first seen{" "}
         <Time at={path.firstSeen} />
       </span>
-      {path.reproducibility !== null && (
-        <span class="dim">reproducible with a probability of {formatShare(path.reproducibility)}</span>
-      )}
+      <Reproducibility probability={path.reproducibility} />
       {first !== undefined && second !== undefined && first.narHash !== second.narHash && (
         <a
           class="button"
@@ -116,6 +124,37 @@ function Summary({ path }: { readonly path: PathDetailJson }) {
   );
 }
 
+/** Paths that two operators or more must have built until the estimate has learned enough to speak of a single one. */
+const ENOUGH_PATHS = 300;
+/** How sure the estimate has to be to be quoted either way. */
+const SURE = 0.8;
+
+/** What the estimate takes the path for, if it has seen enough. */
+function Reproducibility({ probability }: { readonly probability: number | null }) {
+  const overview = useAnswer<OverviewJson>("/api/v1/overview").data;
+  const shared = (overview?.total.reproducible ?? 0) + (overview?.total.disputed ?? 0);
+  if (probability === null || shared < ENOUGH_PATHS) return null;
+  return (
+    <span class="dim">
+      {probability >= SURE
+        ? `The estimate takes it for reproducible (${formatShare(probability)} sure): whoever differs deviates.`
+        : probability <= 1 - SURE
+          ? `The estimate takes it for flaky (${formatShare(1 - probability)} sure): differing says nothing of a builder.`
+          : "The estimate cannot tell whether it is flaky or a builder deviates."}
+    </span>
+  );
+}
+
+/** What a class was, as a sentence. */
+const WAS: Readonly<Record<PathDetailJson["kind"], string>> = {
+  unchecked: "No claim on it counted.",
+  single: "A single operator had built it.",
+  unanimous: "All operators who had built it agreed.",
+  majority: "More than half of the operators agreed, others stated something else.",
+  split: "Operators disagreed, and no result had more than half of them.",
+  conflicting: "An operator contradicted itself, so it counted for nobody.",
+};
+
 function HistoryPanel({ path: { history } }: { readonly path: PathDetailJson }) {
   return (
     <Panel title="History">
@@ -123,7 +162,7 @@ function HistoryPanel({ path: { history } }: { readonly path: PathDetailJson }) 
         {history.changes.map(({ at, kind }, index) => (
           // Two changes may be in the same second, and the list only grows at its end.
           <li key={index}>
-            <Time at={at} /> <ClassName kind={kind} />
+            <Time at={at} /> <span>{WAS[kind] ?? visible(String(kind), 20)}</span>
           </li>
         ))}
       </ol>

@@ -12,6 +12,7 @@ import {
   rememberKey,
 } from "../verify/memory.ts";
 import { Notice, Time } from "./basics.tsx";
+import { Copy } from "./copy.tsx";
 
 /** The key of a log, and a field to pin one. */
 export function LogKey({ log }: { readonly log: NamedLog }) {
@@ -36,7 +37,8 @@ export function LogKey({ log }: { readonly log: NamedLog }) {
       <dl class="facts">
         <dt>Key</dt>
         <dd>
-          <code>{visible(known?.vkey ?? log.vkey, 300)}</code>
+          <code>{visible(known?.vkey ?? log.vkey, 300)}</code>{" "}
+          <Copy text={known?.vkey ?? log.vkey} what="the key" />
         </dd>
         <dt>Comes from</dt>
         <dd>

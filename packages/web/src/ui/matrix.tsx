@@ -1,9 +1,9 @@
 // Who agrees with whom, as a table: the figure in each cell, and its colour only on top of that.
-import { formatCompact, formatCount, visible } from "../text.ts";
+import { formatCompact, formatCount, formatTenths, visible } from "../text.ts";
 import { Scroll } from "./scroll.tsx";
 
-/** Cells are told apart in this many steps of colour, the more the worse. */
-const STEPS = 6;
+/** The least share of each step of colour, the more the worse: close to full agreement a little says much. */
+const STEPS = [1, 0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0] as const;
 /** Builders that are shown; a table of more could not be read. */
 const MAX_BUILDERS = 60;
 
@@ -50,6 +50,15 @@ export function Matrix({
           ))}
         </tbody>
       </table>
+      <ul class="legend" aria-hidden="true">
+        {STEPS.map((least, step) => (
+          <li key={least}>
+            <span class={`swatch heat-${step}`} />
+            {least === 1 ? "100 %" : least === 0 ? "less" : `≥ ${least * 100} %`}
+          </li>
+        ))}
+        <li class="dim">small figures: paths that both have built</li>
+      </ul>
       {names.length > shown.length && (
         <p class="dim">{`${names.length - shown.length} more are not shown.`}</p>
       )}
@@ -80,14 +89,13 @@ function Cell({
       class={`heat-${stepOf(share)}`}
       title={`agree on ${formatCount(agreed)} of ${formatCount(shared)} paths`}
     >
-      {(Math.floor(share * 1000) / 10).toFixed(1)} %<span class="of">{formatCompact(shared)}</span>
+      {formatTenths(share)}
+      <span class="of">{formatCompact(shared)}</span>
     </td>
   );
 }
 
-/** 0 for full agreement; each step is twice as much disagreement as the one before, from 1 % on. */
+/** 0 for full agreement. */
 function stepOf(share: number): number {
-  const disagreement = 1 - share;
-  if (disagreement < 0.01) return 0;
-  return Math.min(STEPS - 1, 1 + Math.floor(Math.log2(disagreement / 0.01)));
+  return STEPS.findIndex((least) => share >= least);
 }

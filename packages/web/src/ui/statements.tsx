@@ -6,6 +6,7 @@ import type { Outcome } from "../verify/check.ts";
 import { statedPath } from "../verify/shown.ts";
 import { Operators, Panel, Time } from "./basics.tsx";
 import { ClaimCheck } from "./claim-check.tsx";
+import { Copy } from "./copy.tsx";
 
 type StatementJson = PathDetailJson["statements"][number];
 type ClaimJson = StatementJson["claims"][number];
@@ -106,7 +107,7 @@ function StatementPart({
         )}
         <dt>NAR hash</dt>
         <dd>
-          <code>{visible(narHash, 100)}</code>{" "}
+          <code>{visible(narHash, 100)}</code> <Copy text={narHash} what="the NAR hash" />{" "}
           {mostHash !== undefined && mostHash !== narHash && (
             <a href={hrefTo(["diff", path.hashPart], { before: mostHash, after: narHash })}>compare with A</a>
           )}
