@@ -1,5 +1,5 @@
 // Reads a body that must keep coming. Only time spent waiting for the other side counts: a slow client of ours does not
-// make its cache look slow.
+// make its cache look slow, and neither does a time in which this process did not run.
 import type { Readable } from "node:stream";
 import { unreachable } from "./remote.ts";
 
@@ -10,6 +10,29 @@ export interface PaceLimits {
   /** Least bytes a second, looked at each {@link windowMs} of waiting. */
   readonly minBytesPerSecond: number;
   readonly windowMs: number;
+}
+
+/**
+ * Measures silence by looking often. What came while this process stood still is read only after the look that follows, so
+ * that no look counts for more than two ordinary ones.
+ */
+class Lookout implements Disposable {
+  readonly #timer: NodeJS.Timeout;
+  #lookedMs = performance.now();
+
+  /** @param onLook gets the time that may be counted since the last look */
+  constructor(intervalMs: number, onLook: (passedMs: number) => void) {
+    this.#timer = setInterval(() => {
+      const nowMs = performance.now();
+      const passedMs = Math.min(nowMs - this.#lookedMs, 2 * intervalMs);
+      this.#lookedMs = nowMs;
+      onLook(passedMs);
+    }, intervalMs);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
 }
 
 /**
@@ -24,19 +47,18 @@ export async function* paced(
   const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer, void>;
   let waitingSinceMs: number | undefined;
   let waitedMs = 0;
+  let silentMs = 0;
   let windowBytes = 0;
-  const watch = setInterval(
-    () => {
-      if (waitingSinceMs === undefined) return;
-      const waitingMs = performance.now() - waitingSinceMs;
-      if (waitingMs > idleMs) body.destroy(unreachable(url, `silent for ${idleMs} ms`));
-    },
-    Math.max(10, idleMs / 8),
-  );
+  using _ = new Lookout(Math.max(10, idleMs / 8), (passedMs) => {
+    if (waitingSinceMs === undefined) return;
+    silentMs += passedMs;
+    if (silentMs > idleMs) body.destroy(unreachable(url, `silent for ${idleMs} ms`));
+  });
   try {
     for (;;) {
       waitingSinceMs = performance.now();
       const next = await chunks.next();
+      silentMs = 0;
       waitedMs += performance.now() - waitingSinceMs;
       waitingSinceMs = undefined;
       if (next.done) return;
@@ -51,7 +73,6 @@ export async function* paced(
       yield next.value;
     }
   } finally {
-    clearInterval(watch);
     body.destroy();
   }
 }
@@ -67,27 +88,26 @@ export function readPaced(
   take: (chunk: Buffer) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    let [lastMs, windowStartMs, windowBytes] = [performance.now(), performance.now(), 0];
+    let [silentMs, elapsedMs, windowBytes] = [0, 0, 0];
     const fail = (error: unknown): void => {
-      clearInterval(watch);
+      watch[Symbol.dispose]();
       reject(error);
       body.destroy();
     };
-    const look = (): void => {
-      const nowMs = performance.now();
-      const elapsedMs = nowMs - windowStartMs;
-      if (nowMs - lastMs > idleMs) fail(unreachable(url, `silent for ${idleMs} ms`));
+    const watch = new Lookout(Math.max(10, Math.min(idleMs, windowMs) / 8), (passedMs) => {
+      silentMs += passedMs;
+      elapsedMs += passedMs;
+      if (silentMs > idleMs) fail(unreachable(url, `silent for ${idleMs} ms`));
       else if (elapsedMs > windowMs) {
         if (windowBytes < (minBytesPerSecond * elapsedMs) / 1000) {
           fail(unreachable(url, `slower than ${minBytesPerSecond} bytes a second`));
         }
-        [windowStartMs, windowBytes] = [nowMs, 0];
+        [elapsedMs, windowBytes] = [0, 0];
       }
-    };
-    const watch = setInterval(look, Math.max(10, Math.min(idleMs, windowMs) / 8));
+    });
     body
       .on("data", (chunk: Buffer) => {
-        lastMs = performance.now();
+        silentMs = 0;
         windowBytes += chunk.length;
         try {
           take(chunk);
@@ -96,7 +116,7 @@ export function readPaced(
         }
       })
       .once("end", () => {
-        clearInterval(watch);
+        watch[Symbol.dispose]();
         resolve();
       })
       .on("error", fail)

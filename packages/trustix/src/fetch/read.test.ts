@@ -1,18 +1,18 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { readPaced } from "./pace.ts";
+import { type PaceLimits, paced as pacedChunks, readPaced } from "./pace.ts";
 import { readBody } from "./remote.ts";
 
 const url = new URL("http://cache.example/file");
 const LIMITS = { idleMs: 100, minBytesPerSecond: 1000, windowMs: 100 };
 
-const paced = async (body: Readable): Promise<Buffer> => {
+const paced = async (body: Readable, limits: Partial<PaceLimits> = {}): Promise<Buffer> => {
   const chunks: Buffer[] = [];
-  await readPaced(url, body, LIMITS, (chunk) => chunks.push(chunk));
+  await readPaced(url, body, { ...LIMITS, ...limits }, (chunk) => chunks.push(chunk));
   return Buffer.concat(chunks);
 };
 const READERS: Readonly<Record<string, (body: Readable) => Promise<Buffer>>> = {
-  readPaced: paced,
+  readPaced: (body) => paced(body),
   readBody: (body) => readBody(url, body, 10),
 };
 
@@ -58,8 +58,27 @@ describe("readPaced", () => {
     await expect(paced(silent)).rejects.toMatchObject({ code: "PEER_UNREACHABLE" });
     expect(silent.destroyed).toBe(true);
     const drip = bodyThen([], (body) => setTimeout(() => body.push("x"), 20));
-    await expect(paced(drip)).rejects.toThrow("slower than 1000 bytes a second");
+    // However late this machine is with the drips, they are no silence.
+    await expect(paced(drip, { idleMs: 60_000 })).rejects.toThrow("slower than 1000 bytes a second");
     expect(drip.destroyed).toBe(true);
+  });
+
+  it.each([
+    ["readPaced", (body: Readable) => paced(body)],
+    ["paced", (body: Readable) => readBody(url, Readable.from(pacedChunks(url, body, LIMITS)), 2000)],
+  ])("%s does not blame a body for a time in which this process stood still", async (_, read) => {
+    const body = bodyThen([], () => {});
+    const reading = read(body);
+    await new Promise((done) => setTimeout(done, 1));
+    // Timers that are due come before what has arrived.
+    setImmediate(() => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3 * LIMITS.idleMs);
+      setImmediate(() => {
+        body.push("x".repeat(1000));
+        body.push(null);
+      });
+    });
+    expect(await reading).toHaveLength(1000);
   });
 
   it("ends a body that is not wanted any more", async () => {

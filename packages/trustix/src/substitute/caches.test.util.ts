@@ -243,7 +243,7 @@ const NODE_KEY = await generateKey("node-1", new Uint8Array(32).fill(7));
 /** The key that test substituters sign with. */
 export const nodeKey = publicKeyOf(NODE_KEY);
 
-/** A test's substituter: caches by URL, in order; limits small enough that tests end. */
+/** A test's substituter: caches by URL, in order; limits small enough that tests end, and large enough for a machine with a lot else to do. */
 export async function runSubstituter(
   caches: readonly string[],
   decide: Decide,
@@ -253,13 +253,13 @@ export async function runSubstituter(
   const events: SubstituterEvent[] = [];
   const upstreams: UpstreamOptions[] = caches.map((url, i) => ({
     name: `cache-${i}`,
-    remote: openRemote(url, { headersTimeoutMs: 500 }),
+    remote: openRemote(url, { headersTimeoutMs: 1_500 }),
   }));
   const substituter = new Substituter(
     {
       upstreams,
-      budgetMs: 2_000,
-      pace: { idleMs: 400, minBytesPerSecond: 1_024, windowMs: 300 },
+      budgetMs: 6_000,
+      pace: { idleMs: 1_500, minBytesPerSecond: 1_024, windowMs: 1_000 },
       ...options,
     },
     { decide, signer, now: () => performance.now(), onEvent: (event) => events.push(event) },

