@@ -172,12 +172,13 @@ function reproducibilities(patterns: readonly CountedPattern[], found: Estimate)
   return all;
 }
 
-/** Every operator with the probability that it deviates, and on how many paths it is expected to do so alone or with others. */
-export function suspectsOf({
+/** Who deviates more probably than not, how probably, and on how many paths it is expected to do so alone or with others. */
+export function deviantsOf({
   builders,
   suspicions,
 }: Assessment): { readonly operator: string; readonly suspicion: number; readonly paths: number }[] {
-  return builders.map(({ operator, suspicion }) => ({
+  const deviating = builders.filter(({ suspicion }) => suspicion > 0.5);
+  return deviating.map(({ operator, suspicion }) => ({
     operator,
     suspicion,
     paths: suspicions

@@ -1,5 +1,6 @@
 // How errors reach people and scripts: what went wrong, why, what to do next, and an exit status.
-import { type Io, printable } from "./io.ts";
+import { visible } from "../terminal.ts";
+import type { Io } from "./io.ts";
 
 /** Exit statuses of the command line. */
 export const EXIT = {
@@ -71,7 +72,7 @@ export function printFailure(io: Io, error: unknown, json: boolean): void {
   }
   // What a peer said may be part of any of it.
   const say = (label: string, text: string): void =>
-    io.err(`${label}${printable(text.replaceAll("\t", "  "))}`);
+    io.err(`${label}${visible(text.replaceAll("\t", "  "))}`);
   const [first = "", ...more] = message.split("\n");
   say("trustix: ", first);
   for (const line of more) say("         ", line);

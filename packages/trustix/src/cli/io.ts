@@ -51,11 +51,3 @@ export function formatFacts(io: Io, facts: readonly (readonly [string, string])[
   const width = Math.max(...facts.map(([name]) => name.length));
   return facts.map(([name, value]) => `${styled(io, "dim", name.padEnd(width))}  ${value}`).join("\n");
 }
-
-/** Text from outside made safe for a terminal: control and formatting characters (escapes, changes of direction) become visible. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => {
-    const hex = (char.codePointAt(0) as number).toString(16);
-    return hex.length > 2 ? `\\u{${hex}}` : `\\x${hex.padStart(2, "0")}`;
-  });
-}

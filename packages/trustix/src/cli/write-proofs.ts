@@ -1,11 +1,13 @@
 // Writes what proves an explanation: a `.tlog-proof` file for each statement that stands in a log, and evidence where a log
 // contradicts itself.
+
 import { join } from "node:path";
 import { TrustixError } from "../errors.ts";
 import type { Explanation } from "../policy/explain.ts";
+import { visible } from "../terminal.ts";
 import type { DaemonClient } from "./client.ts";
 import { writeNewFile } from "./context.ts";
-import { type Io, printable } from "./io.ts";
+import type { Io } from "./io.ts";
 
 /** A claim that was to be proven. */
 export interface WrittenProof {
@@ -50,7 +52,7 @@ export async function writeProofs(
     } catch (error) {
       if (!(error instanceof TrustixError) || error.code === "DAEMON_UNREACHABLE" || error.code === "CLOSED")
         throw error;
-      io.err(`no ${name}: ${printable(error.message)}`);
+      io.err(`no ${name}: ${visible(error.message)}`);
       isComplete = false;
       return error.message;
     }

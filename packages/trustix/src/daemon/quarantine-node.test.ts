@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { DaemonClient } from "../cli/client.ts";
 import { createCacheKey } from "../cli/keys.ts";
+import type { QuarantineJson } from "../http/quarantine-schema.ts";
 import { ask, narInfoOf, sample } from "../substitute/caches.test.util.ts";
 import {
   eventually,
@@ -142,4 +143,12 @@ after = "0s"
     },
   ]);
   expect(node.status().policy.quarantined).toEqual(["chuck"]);
+  const client = new DaemonClient(join(root.path, "user/state/admin.sock"));
+  const { signal } = new AbortController();
+  const { suspects } = (await client.json({
+    method: "GET",
+    path: "/api/v1/quarantine",
+    signal,
+  })) as QuarantineJson;
+  expect(suspects.map(({ operator }) => operator)).toEqual(["chuck"]);
 });

@@ -1,7 +1,7 @@
 // A user's part of a node: subscriptions, policy and substituter, where the configuration asks for them.
 import { dirname, join } from "node:path";
 import { ANALYSIS_FILE } from "../analyse/analysis-database.ts";
-import { suspectsOf } from "../analyse/assessment.ts";
+import { deviantsOf } from "../analyse/assessment.ts";
 import type { Config } from "../config/load.ts";
 import type { Sleep } from "../sleep.ts";
 import type { SubstituterEvent } from "../substitute/events.ts";
@@ -71,7 +71,7 @@ function startAnalysis(
   const task = { claimsPath, analysisPath, storeDir: nix.storeDir, logs };
   const analysis = stack.use(new Analysis({ task, logger, sleep, trimFeed }, quarantine.list()));
   stack.use(quarantine.onChange((list) => analysis.setQuarantine(list)));
-  stack.use(analysis.onAssessment((assessment) => void quarantine.assess(suspectsOf(assessment))));
+  stack.use(analysis.onAssessment((assessment) => void quarantine.assess(deviantsOf(assessment))));
   return analysis;
 }
 

@@ -1,9 +1,11 @@
 // trustix evidence list
+
 import type { Command } from "commander";
 import { verifyEvidence } from "../../subscribe/evidence.ts";
+import { visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
-import { formatTable, type Io, printable } from "../io.ts";
+import { formatTable, type Io } from "../io.ts";
 
 interface ListOptions extends ConfigOptions {
   readonly show?: string;
@@ -42,8 +44,8 @@ export function define(command: Command, io: Io): void {
       const rows = found.map(({ file, isProof, origin, summary }) => [
         file,
         isProof ? "proof" : "no proof",
-        printable(origin),
-        printable(summary),
+        visible(origin),
+        visible(summary),
       ]);
       io.out(formatTable(io, ["FILE", "VERDICT", "ORIGIN", "WHAT IT SHOWS"], rows));
     });

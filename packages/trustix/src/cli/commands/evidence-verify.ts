@@ -1,9 +1,11 @@
 // trustix evidence verify FILE|DIR
+
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { TrustixError } from "../../errors.ts";
 import { MAX_EVIDENCE_BYTES, verifyEvidence } from "../../subscribe/evidence.ts";
-import { formatFacts, formatTable, type Io, printable, styled } from "../io.ts";
+import { visible } from "../../terminal.ts";
+import { formatFacts, formatTable, type Io, styled } from "../io.ts";
 import { verifyProofFile } from "../proof-file.ts";
 import { readBounded, verifyProofFolder } from "../proof-folder.ts";
 
@@ -18,7 +20,7 @@ const PROOF_HEADER = Buffer.from("c2sp.org/tlog-proof@");
 async function verifyFile(bytes: Uint8Array, options: VerifyOptions, io: Io): Promise<void> {
   const verdict = await verifyEvidence(bytes);
   if (options.vkey !== undefined && options.vkey !== verdict.key) {
-    throw new TrustixError("EVIDENCE_INVALID", `this is about the key ${printable(verdict.key)}`, {
+    throw new TrustixError("EVIDENCE_INVALID", `this is about the key ${visible(verdict.key)}`, {
       hint: "It says nothing about the log that you have in mind.",
     });
   }
@@ -34,12 +36,12 @@ async function verifyFile(bytes: Uint8Array, options: VerifyOptions, io: Io): Pr
     formatFacts(io, [
       ["verdict", word],
       ["kind", kind],
-      ["origin", printable(origin)],
-      ["vkey", printable(key)],
+      ["origin", visible(origin)],
+      ["vkey", visible(key)],
     ]),
   );
   io.out("");
-  io.out(printable(summary));
+  io.out(visible(summary));
   if (options.vkey === undefined) io.err("Compare the vkey with that of the log: --vkey VKEY does.");
 }
 
@@ -58,12 +60,12 @@ async function verifyProof(bytes: Uint8Array, { vkey, json }: VerifyOptions, io:
   io.out(
     formatFacts(io, [
       ["verdict", styled(io, "green", "the log has this entry")],
-      ["origin", printable(origin)],
+      ["origin", visible(origin)],
       ["index", `${index} of ${size} entries`],
     ]),
   );
   io.out("");
-  for (const line of text.trimEnd().split("\n")) io.out(printable(line));
+  for (const line of text.trimEnd().split("\n")) io.out(visible(line));
 }
 
 async function verifyFolder(directory: string, { vkey, json }: VerifyOptions, io: Io): Promise<void> {
@@ -84,12 +86,12 @@ async function verifyFolder(directory: string, { vkey, json }: VerifyOptions, io
     ]),
   );
   io.out("");
-  const keys = logs.map((log) => [log.operator, log.origin, log.vkey].map(printable));
+  const keys = logs.map((log) => [log.operator, log.origin, log.vkey].map(visible));
   io.out(formatTable(io, ["BUILDER", "ORIGIN", "VKEY"], keys));
   io.out("");
   const rows = paths.flatMap(({ storePath, statements }) =>
     statements.map(({ statement, operators }) =>
-      [storePath, statement.split(";")[2] ?? "", operators.join(", ")].map(printable),
+      [storePath, statement.split(";")[2] ?? "", operators.join(", ")].map(visible),
     ),
   );
   io.out(formatTable(io, ["PATH", "NAR HASH", "PUBLISHED BY"], rows));

@@ -1,7 +1,9 @@
 // trustix log show URL|DIR --vkey VKEY
+
 import { encodeBase64, readEntries } from "@trustix/tlog";
 import { type Command, InvalidArgumentError } from "commander";
-import { formatFacts, type Io, printable, styled } from "../io.ts";
+import { visible } from "../../terminal.ts";
+import { formatFacts, type Io, styled } from "../io.ts";
 import { logSource, readCheckpoint } from "../log-source.ts";
 
 interface ShowOptions {
@@ -35,7 +37,7 @@ export function define(command: Command, io: Io): void {
       else
         io.out(
           formatFacts(io, [
-            ["origin", printable(origin)],
+            ["origin", visible(origin)],
             ["size", String(size)],
             ["root", root],
           ]),
@@ -53,7 +55,7 @@ export function define(command: Command, io: Io): void {
           const text = Buffer.from(entry).toString("utf8");
           if (options.json) io.out(JSON.stringify({ index, entry: text }));
           else {
-            const lines = text.trimEnd().split("\n").map(printable);
+            const lines = text.trimEnd().split("\n").map(visible);
             io.out(`\n${styled(io, "bold", String(index))} ${lines.join("\n  ")}`);
           }
           if (--left === 0) return;

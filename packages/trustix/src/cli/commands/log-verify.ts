@@ -1,7 +1,9 @@
 // trustix log verify URL|DIR --vkey VKEY
+
 import { encodeBase64, verifyLog } from "@trustix/tlog";
 import type { Command } from "commander";
-import { formatFacts, type Io, printable, styled } from "../io.ts";
+import { visible } from "../../terminal.ts";
+import { formatFacts, type Io, styled } from "../io.ts";
 import { logSource, readCheckpoint } from "../log-source.ts";
 import { Progress } from "../progress.ts";
 
@@ -48,7 +50,7 @@ export function define(command: Command, io: Io): void {
       io.out(
         formatFacts(io, [
           ["verified", styled(io, "green", `all ${entries} entries, ${bundles} bundles, ${tiles} tiles`)],
-          ["origin", printable(checkpoint.origin)],
+          ["origin", visible(checkpoint.origin)],
           ["root", root],
           ["time", `${seconds.toFixed(2)} s`],
         ]),

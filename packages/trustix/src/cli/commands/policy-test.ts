@@ -1,15 +1,17 @@
 // trustix policy test FILE
+
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../../config/load.ts";
 import { openPolicy } from "../../policy/open-policy.ts";
 import { type ReplayCase, renderReplay, replay } from "../../policy/replay.ts";
 import { quarantineUnder, type ToldQuarantine } from "../../policy/suspects.ts";
+import { visible } from "../../terminal.ts";
 import { markQuarantined, type Quarantined, quarantineOf } from "../../votes/quarantine.ts";
 import { countVotes, type SubscriptionAnswer } from "../../votes/vote.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
-import { type Io, printable, styled } from "../io.ts";
+import { type Io, styled } from "../io.ts";
 import { parseCount } from "../options.ts";
 import { Progress } from "../progress.ts";
 
@@ -100,7 +102,7 @@ export function define(command: Command, io: Io): void {
 function quarantineLines(before: Quarantined, after: Quarantined): string[] {
   const entered = after.list().map(({ operator, reason }) => {
     const verb = before.find(operator) === undefined ? "would be" : "stays";
-    return `${operator} ${verb} in quarantine: ${printable(reason)}`;
+    return `${operator} ${verb} in quarantine: ${visible(reason)}`;
   });
   const left = before.list().filter(({ operator }) => after.find(operator) === undefined);
   return [...entered, ...left.map(({ operator }) => `${operator} would count again`)];

@@ -1,8 +1,10 @@
 // trustix quarantine add OPERATOR
+
 import type { Command } from "commander";
+import { visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
-import { type Io, printable } from "../io.ts";
+import type { Io } from "../io.ts";
 
 interface AddOptions extends ConfigOptions {
   readonly reason: string;
@@ -20,6 +22,6 @@ export function define(command: Command, io: Io): void {
       const body = { reason: options.reason };
       const answer = await client.json({ method: "POST", path, body, signal: io.signal });
       if (options.json) io.out(JSON.stringify(answer));
-      else io.out(`${printable(operator)} does not count any more, until \`trustix quarantine release\`.`);
+      else io.out(`${visible(operator)} does not count any more, until \`trustix quarantine release\`.`);
     });
 }

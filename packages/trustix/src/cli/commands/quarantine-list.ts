@@ -1,9 +1,12 @@
 // trustix quarantine list
+
 import type { Command } from "commander";
+import { formatProbability } from "../../analyse/render/counts.ts";
 import type { QuarantineJson } from "../../http/quarantine-schema.ts";
+import { visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
-import { formatTable, type Io, printable, styled } from "../io.ts";
+import { formatTable, type Io } from "../io.ts";
 
 /** Defines the command. */
 export function define(command: Command, io: Io): void {
@@ -20,7 +23,7 @@ function show({ enabled, operators, suspects }: QuarantineJson, io: Io): void {
   const suspicions = new Map(suspects.map((each) => [each.operator, each.suspicion]));
   const percent = (operator: string): string => {
     const suspicion = suspicions.get(operator);
-    return suspicion === undefined ? "" : `${(suspicion * 100).toFixed(1)} %`;
+    return suspicion === undefined ? "" : formatProbability(suspicion);
   };
   const rows = operators.map(({ operator, state, by, reason, since, counts }) => [
     operator,
@@ -28,7 +31,7 @@ function show({ enabled, operators, suspects }: QuarantineJson, io: Io): void {
     by,
     since.slice(0, 16).replace("T", " "),
     percent(operator),
-    printable(reason),
+    visible(reason),
   ]);
   const others = suspects
     .filter(({ operator }) => !operators.some((each) => each.operator === operator))
@@ -46,11 +49,7 @@ function show({ enabled, operators, suspects }: QuarantineJson, io: Io): void {
   } else io.err("Nobody is in quarantine, and nobody is suspected.");
   if (!enabled) {
     io.err(
-      styled(
-        io,
-        "dim",
-        "Suspects go on counting: `[policy.quarantine] enabled` is false. Only who was added by hand does not.",
-      ),
+      "Suspects go on counting: `[policy.quarantine] enabled` is false. Only who was added by hand does not.",
     );
   }
 }

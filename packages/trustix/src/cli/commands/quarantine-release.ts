@@ -1,8 +1,10 @@
 // trustix quarantine release OPERATOR
+
 import type { Command } from "commander";
+import { visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
-import { type Io, printable } from "../io.ts";
+import type { Io } from "../io.ts";
 
 interface ReleaseOptions extends ConfigOptions {
   readonly reason: string;
@@ -22,7 +24,7 @@ export function define(command: Command, io: Io): void {
       if (options.json) io.out(JSON.stringify(answer));
       else {
         io.out(
-          `${printable(operator)} counts again. It stays so until it is added again, or deviates on more paths than are known now.`,
+          `${visible(operator)} counts again. It stays so until it is added again, or deviates on more paths than are known now.`,
         );
       }
     });

@@ -1,9 +1,11 @@
 // trustix status
+
 import type { Command } from "commander";
 import type { NodeStatus } from "../../daemon/status.ts";
+import { visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
-import { formatFacts, formatTable, type Io, printable } from "../io.ts";
+import { formatFacts, formatTable, type Io } from "../io.ts";
 
 type Subscription = NodeStatus["subscriptions"][number];
 
@@ -38,7 +40,7 @@ function subscriptionRow(each: Subscription, nowMs: number): string[] {
     lastGoodAtMs === undefined ? "never" : `${formatSpan(nowMs - lastGoodAtMs)} ago`,
     health,
     formatAgreement(each),
-    printable(problem).slice(0, 200),
+    visible(problem).slice(0, 200),
   ];
 }
 
@@ -48,7 +50,7 @@ function substituterFacts({ substituter }: NodeStatus): readonly (readonly [stri
   const reasons = Object.entries(refusals).map(([reason, count]) => `${count} ${reason}`);
   return [
     ["served", `${narInfos} narinfos, ${nars} NARs, ${(narBytes / 2 ** 20).toFixed(1)} MiB`],
-    ["refused", reasons.length === 0 ? "nothing" : printable(reasons.join(", "))],
+    ["refused", reasons.length === 0 ? "nothing" : visible(reasons.join(", "))],
   ];
 }
 
@@ -103,7 +105,7 @@ function printStatus(status: NodeStatus, io: Io): void {
       state,
       narInfoMs === undefined ? "-" : `${Math.round(narInfoMs)} ms`,
       String(wrongNars),
-      printable(lastError ?? "").slice(0, 200),
+      visible(lastError ?? "").slice(0, 200),
     ]);
     io.out("");
     io.out(formatTable(io, ["UPSTREAM", "STATE", "ANSWERS IN", "WRONG NARS", "PROBLEM"], rows));

@@ -1,13 +1,15 @@
 // trustix submit PATH… | trustix submit --key K --value V
+
 import { realpath } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { Config } from "../../config/load.ts";
 import { TrustixError } from "../../errors.ts";
 import type { ClaimResult } from "../../http/logs-api.ts";
+import { visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig, writeNewFile } from "../context.ts";
-import { formatTable, type Io, printable } from "../io.ts";
+import { formatTable, type Io } from "../io.ts";
 
 interface SubmitOptions extends ConfigOptions {
   readonly key?: string;
@@ -109,7 +111,7 @@ export function define(command: Command, io: Io): void {
         const rows = results.map((r) => [
           r.index === undefined ? "-" : String(r.index),
           r.status === "claimed" ? (r.isNew ? "new" : "known") : r.status,
-          printable(r.reason === undefined ? r.key : `${r.key}: ${r.reason}`),
+          visible(r.reason === undefined ? r.key : `${r.key}: ${r.reason}`),
         ]);
         io.out(formatTable(io, ["INDEX", "STATUS", "CLAIM"], rows));
       }

@@ -1,13 +1,15 @@
 // trustix subscribe URL
+
 import { parseVerifierKey } from "@trustix/tlog";
 import type { Command } from "commander";
 import { addSections, formatSection, type NewSection } from "../../config/edit.ts";
 import type { Config } from "../../config/load.ts";
 import { TrustixError } from "../../errors.ts";
 import type { DescribedLog, NodeDescription } from "../../http/node-description.ts";
+import { visible } from "../../terminal.ts";
 import type { ConfigOptions } from "../context.ts";
 import { editConfig } from "../edit-config.ts";
-import { formatFacts, type Io, printable, styled } from "../io.ts";
+import { formatFacts, type Io, styled } from "../io.ts";
 import { fetchCacheInfo, fetchDescription, fetchLogSize, normalizeAddress } from "../remote-node.ts";
 
 interface SubscribeOptions extends ConfigOptions {
@@ -66,7 +68,7 @@ function checkVkey(given: string | undefined, found: string, address: string): v
   if (given === undefined || given === found) return;
   throw new TrustixError(
     "VERIFY_FAILED",
-    `${address} says that its vkey is ${printable(found)}, and not ${given}`,
+    `${address} says that its vkey is ${visible(found)}, and not ${given}`,
     {
       hint: "Ask the operator which is right, by another way than this address. Nothing was changed.",
     },
@@ -85,7 +87,7 @@ async function examine(address: string, options: SubscribeOptions, io: Io): Prom
       upstream: { url: address, publicKeys: options.publicKey },
       facts: [
         ["signed cache", address],
-        ["store", printable(info.storeDir ?? "/nix/store")],
+        ["store", visible(info.storeDir ?? "/nix/store")],
         ...options.publicKey.map((key) => ["public key", key] as const),
         ["what it proves", "that the key's owner signed it; not that he built it"],
       ],
@@ -104,11 +106,11 @@ async function examine(address: string, options: SubscribeOptions, io: Io): Prom
     subscription: { url: log.url, vkey: log.vkey, origin: log.origin, protocol: log.protocol },
     upstream: cache && { url: cache.url, publicKeys: [cache.publicKey] },
     facts: [
-      ["origin", printable(log.origin)],
+      ["origin", visible(log.origin)],
       ["log", log.url],
       ["protocol", log.protocol],
       ["entries", String(size)],
-      ["vkey", printable(log.vkey)],
+      ["vkey", visible(log.vkey)],
       ...(description?.operator === undefined ? [] : [["calls its operator", description.operator] as const]),
       ...(cache === undefined ? [] : [["cache", cache.url] as const]),
     ],

@@ -1,8 +1,10 @@
 // trustix token list
+
 import type { Command } from "commander";
 import { TokenFile } from "../../http/tokens.ts";
+import { visible } from "../../terminal.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
-import { formatTable, type Io, printable } from "../io.ts";
+import { formatTable, type Io } from "../io.ts";
 
 /** Defines the command. */
 export function define(command: Command, io: Io): void {
@@ -11,7 +13,7 @@ export function define(command: Command, io: Io): void {
     const tokens = await new TokenFile(config.api.tokensFile).list();
     if (options.json) io.out(JSON.stringify(tokens.map(({ id, name, created }) => ({ id, name, created }))));
     else if (tokens.length > 0) {
-      const rows = tokens.map(({ id, created, name }) => [id, created, printable(name)]);
+      const rows = tokens.map(({ id, created, name }) => [id, created, visible(name)]);
       io.out(formatTable(io, ["ID", "CREATED", "NAME"], rows));
     }
   });
