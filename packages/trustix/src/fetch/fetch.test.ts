@@ -131,7 +131,7 @@ describe("a remote", () => {
       if (url === "/loop") response.writeHead(302, { location: "/loop" }).end();
       else if (url === "/large") response.end(Buffer.alloc(1001));
     });
-    await using remote = openRemote(server.url, { headersTimeoutMs: 50 });
+    await using remote = openRemote(server.url, { headersTimeoutMs: 1_000 });
     const get = (path: string) => remote.get(new URL(path, remote.root), { signal });
     await expect(get("loop")).rejects.toMatchObject({ code: "PEER_MISBEHAVED" });
     await expect(get("silent")).rejects.toMatchObject({ code: "PEER_UNREACHABLE" });

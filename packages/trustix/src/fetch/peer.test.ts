@@ -48,8 +48,8 @@ async function serveRaw(listener: (socket: Socket) => void): Promise<URL> {
 }
 
 function open(address: URL | string, limits: Partial<PeerLimits> = {}): Peer {
-  const pace = { idleMs: 100, minBytesPerSecond: 1000, windowMs: 100 };
-  return stack.use(openPeer(String(address), { headersTimeoutMs: 200, pace, ...limits }));
+  const pace = { idleMs: 1000, minBytesPerSecond: 1000, windowMs: 1000 };
+  return stack.use(openPeer(String(address), { headersTimeoutMs: 1000, pace, ...limits }));
 }
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -174,7 +174,7 @@ describe("a peer over HTTP", () => {
     const url = await serveRaw((socket) => {
       socket.once("data", () => listener(socket));
     });
-    await expect(open(url, { totalTimeoutMs: 2000 }).fetch("", { maxBytes: 10_000 })).rejects.toMatchObject({
+    await expect(open(url, { totalTimeoutMs: 5000 }).fetch("", { maxBytes: 10_000 })).rejects.toMatchObject({
       code: "PEER_UNREACHABLE",
     });
   });

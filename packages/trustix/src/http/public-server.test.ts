@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { request } from "node:http";
+import { request, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -230,19 +230,23 @@ test("requests sent without waiting are answered one after the other, and too ma
 });
 
 test("closing lets a request in flight finish, and cuts it after the grace time", async () => {
+  const handled = new Map<string, ServerResponse>();
+  const both = Promise.withResolvers<void>();
   const slow: Route = {
     path: "/slow/",
     handle: async (_, response, rest) => {
-      await sleep(Number(rest));
-      response.end("done");
+      handled.set(rest, response);
+      if (handled.size === 2) both.resolve();
     },
   };
   const server = await open([slow], { graceMs: 400 });
-  const quick = fetch(`http://127.0.0.1:${server.port}/slow/150`).then((r) => r.text());
-  const never = fetch(`http://127.0.0.1:${server.port}/slow/5000`).then((r) => r.text());
+  const quick = fetch(`http://127.0.0.1:${server.port}/slow/quick`).then((r) => r.text());
+  const never = fetch(`http://127.0.0.1:${server.port}/slow/never`).then((r) => r.text());
   never.catch(() => {});
-  await sleep(50);
-  await server.listener.close();
+  await both.promise;
+  const closed = server.listener.close();
+  handled.get("quick")!.end("done");
+  await closed;
   expect(await quick).toBe("done");
   await expect(never).rejects.toThrow();
 });
