@@ -1,10 +1,8 @@
 // The state of everything at a glance: what builders agree on, whom to look at, and whether this node is up to date.
-import { useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
 import type { OverviewJson, PathPageJson } from "trustix/src/http/insight-schema.ts";
 import { type Listened, useStatus, useSubscriptions } from "../api/node.ts";
 import { useAnswer } from "../api/use-answer.ts";
-import { Chart, type ChartData } from "../charts/chart.tsx";
+import { Timelines } from "../charts/timelines.tsx";
 import { hrefTo } from "../router.ts";
 import { formatCount, formatList, plural, visible } from "../text.ts";
 import { Command, Failure, Loading, Notice, Panel, PathLink, Time } from "../ui/basics.tsx";
@@ -116,138 +114,6 @@ function Warnings({ overview: { suspects, quarantined } }: { readonly overview: 
       )}
     </>
   );
-}
-
-const OPERATOR_COLOURS = [
-  "--chart-1",
-  "--chart-2",
-  "--chart-3",
-  "--chart-4",
-  "--chart-5",
-  "--chart-6",
-] as const;
-
-function Timelines({ timeline }: { readonly timeline: OverviewJson["timeline"] }) {
-  const isShare = useSignal(true);
-  const [agreement, claims, disputes] = useMemo(() => chartsOf(fillGaps(timeline)), [timeline]);
-  const shares = useMemo(() => sharesOf(agreement), [agreement]);
-  if (timeline.points.length === 0) return null;
-  return (
-    <>
-      <Panel
-        title="Agreement over time"
-        note={
-          <>
-            paths by when first seen{" "}
-            <button
-              type="button"
-              class="small"
-              aria-pressed={isShare.value}
-              onClick={() => {
-                isShare.value = !isShare.value;
-              }}
-            >
-              as shares
-            </button>
-          </>
-        }
-      >
-        <Chart
-          data={isShare.value ? shares : agreement}
-          spanMs={timeline.spanMs}
-          label="Paths by status, by when they were first seen"
-        />
-      </Panel>
-      <Panel title="Claims over time" note="by operator">
-        <Chart data={claims} spanMs={timeline.spanMs} label="Claims by operator, by when they came" />
-      </Panel>
-      <Panel title="Disputes over time" note="paths by when their class changed">
-        <Chart
-          data={disputes}
-          spanMs={timeline.spanMs}
-          label="Paths that became disputed, and that agreed again"
-        />
-      </Panel>
-    </>
-  );
-}
-
-/** Spans that are drawn at least: one bar over the whole width would look like a background. */
-const MIN_SPANS = 4;
-/** The node sends 400. */
-const MAX_SPANS = 500;
-const NO_PATHS = { paths: 0, reproducible: 0, disputed: 0, single: 0, unchecked: 0 };
-
-/** The timeline with all its spans: those in which nothing happened, and some before the first. */
-function fillGaps({ points, spanMs }: OverviewJson["timeline"]): OverviewJson["timeline"] {
-  const known = new Map(points.map((point) => [Date.parse(point.at), point]));
-  const [first, last] = [Math.min(...known.keys()), Math.max(...known.keys())];
-  if (!Number.isFinite(first) || !Number.isFinite(last) || !(spanMs > 0)) return { points: [], spanMs };
-  const spans = Math.min(MAX_SPANS, Math.max(MIN_SPANS, Math.round((last - first) / spanMs) + 1));
-  const filled = Array.from({ length: spans }, (_, index) => {
-    const atMs = last - (spans - 1 - index) * spanMs;
-    const at = new Date(atMs).toISOString();
-    return known.get(atMs) ?? { at, counts: NO_PATHS, claims: {}, disputed: 0, healed: 0 };
-  });
-  return { points: filled, spanMs };
-}
-
-function chartsOf({ points }: OverviewJson["timeline"]): readonly [ChartData, ChartData, ChartData] {
-  const times = points.map(({ at }) => Date.parse(at) / 1000);
-  const totals = new Map<string, number>();
-  for (const { claims } of points) {
-    for (const [name, count] of Object.entries(claims)) totals.set(name, (totals.get(name) ?? 0) + count);
-  }
-  const ordered = [...totals].sort(([, a], [, b]) => b - a).map(([name]) => name);
-  // One colour each as far as they can be told apart, the rest together.
-  const own =
-    ordered.length <= OPERATOR_COLOURS.length ? ordered : ordered.slice(0, OPERATOR_COLOURS.length - 1);
-  const rest = ordered.slice(own.length);
-  const series = own.map((name, index) => ({
-    label: visible(name, 30),
-    colour: OPERATOR_COLOURS[index] ?? "--chart-6",
-    values: points.map(({ claims }) => claims[name] ?? 0),
-  }));
-  if (rest.length > 0) {
-    series.push({
-      label: `${rest.length} others`,
-      colour: "--chart-6",
-      values: points.map(({ claims }) => rest.reduce((sum, name) => sum + (claims[name] ?? 0), 0)),
-    });
-  }
-  const shown = STATUSES.filter((status) => points.some(({ counts }) => counts[status] > 0));
-  return [
-    {
-      kind: "stacked",
-      times,
-      series: shown.map((status) => ({
-        label: STATUS[status].label,
-        colour: `--${status}` as const,
-        values: points.map(({ counts }) => counts[status]),
-      })),
-    },
-    { kind: "stacked", times, series },
-    {
-      kind: "lines",
-      times,
-      series: [
-        { label: "became disputed", colour: "--disputed", values: points.map(({ disputed }) => disputed) },
-        { label: "agreed again", colour: "--reproducible", values: points.map(({ healed }) => healed) },
-      ],
-    },
-  ];
-}
-
-/** Counts as shares of what there is in each span. */
-function sharesOf(counts: ChartData): ChartData {
-  const sums = counts.times.map((_, index) =>
-    counts.series.reduce((sum, { values }) => sum + (values[index] ?? 0), 0),
-  );
-  const series = counts.series.map((each) => ({
-    ...each,
-    values: each.values.map((value, index) => (value === 0 ? 0 : value / (sums[index] ?? 1))),
-  }));
-  return { ...counts, series, isShare: true };
 }
 
 function LatestDisputes() {
