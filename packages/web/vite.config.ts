@@ -11,6 +11,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // Those of what is bundled; it is in the package, and not served.
+    license: { fileName: "licenses.md" },
     rolldownOptions: {
       output: { codeSplitting: { groups: [{ name: "uplot", test: /node_modules\/uplot\// }] } },
     },

@@ -333,8 +333,10 @@ export class Subscriptions implements AsyncDisposable {
 
   #log(name: string): LogMirror {
     const log = this.#logs.find(({ subscription }) => subscription.name === name);
-    if (log === undefined) throw new TrustixError("NOT_FOUND", `there is no subscription to a log ${name}`);
-    return log;
+    if (log !== undefined) return log;
+    throw new TrustixError("NOT_FOUND", `there is no subscription to a log that is called ${name}`, {
+      hint: "`trustix status` shows the subscriptions.",
+    });
   }
 }
 

@@ -1,5 +1,4 @@
 // trustix evidence list
-
 import type { Command } from "commander";
 import { verifyEvidence } from "../../subscribe/evidence.ts";
 import { visible } from "../../terminal.ts";

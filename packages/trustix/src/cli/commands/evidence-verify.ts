@@ -1,5 +1,4 @@
 // trustix evidence verify FILE|DIR
-
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { TrustixError } from "../../errors.ts";

@@ -1,5 +1,4 @@
 // trustix log show URL|DIR --vkey VKEY
-
 import { encodeBase64, readEntries } from "@trustix/tlog";
 import { type Command, InvalidArgumentError } from "commander";
 import { visible } from "../../terminal.ts";

@@ -1,5 +1,4 @@
 // trustix log verify URL|DIR --vkey VKEY
-
 import { encodeBase64, verifyLog } from "@trustix/tlog";
 import type { Command } from "commander";
 import { visible } from "../../terminal.ts";

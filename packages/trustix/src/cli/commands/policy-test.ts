@@ -1,5 +1,4 @@
 // trustix policy test FILE
-
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../../config/load.ts";

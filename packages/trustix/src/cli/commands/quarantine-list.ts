@@ -1,5 +1,4 @@
 // trustix quarantine list
-
 import type { Command } from "commander";
 import { formatProbability } from "../../analyse/render/counts.ts";
 import type { QuarantineJson } from "../../http/quarantine-schema.ts";

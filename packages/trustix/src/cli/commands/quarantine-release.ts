@@ -1,5 +1,4 @@
 // trustix quarantine release OPERATOR
-
 import type { Command } from "commander";
 import { visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";

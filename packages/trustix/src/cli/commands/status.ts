@@ -1,5 +1,4 @@
 // trustix status
-
 import type { Command } from "commander";
 import type { NodeStatus } from "../../daemon/status.ts";
 import { visible } from "../../terminal.ts";

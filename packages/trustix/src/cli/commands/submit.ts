@@ -1,5 +1,4 @@
 // trustix submit PATH… | trustix submit --key K --value V
-
 import { realpath } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";

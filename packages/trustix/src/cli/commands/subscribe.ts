@@ -1,5 +1,4 @@
 // trustix subscribe URL
-
 import { parseVerifierKey } from "@trustix/tlog";
 import type { Command } from "commander";
 import { addSections, formatSection, type NewSection } from "../../config/edit.ts";

@@ -1,5 +1,4 @@
 // trustix token list
-
 import type { Command } from "commander";
 import { TokenFile } from "../../http/tokens.ts";
 import { visible } from "../../terminal.ts";
