@@ -56,6 +56,35 @@ describe("estimate", () => {
     expect(part.builders[0]!.deviation.low).toBeLessThan(all.builders[0]!.deviation.low);
   });
 
+  describe("seven builders, of whom some are of one mind", () => {
+    const named = (patterns: Readonly<Record<string, number>>): number[] => {
+      const usual = [
+        { pattern: "aaaaaaa", paths: 20_000, context: "agreed" },
+        { pattern: "abaabab", paths: 1500, context: "disputed" },
+        { pattern: "aababaa", paths: 1500, context: "disputed" },
+      ] as const;
+      const more = Object.entries(patterns).map(
+        ([pattern, paths]) => ({ pattern, paths, context: "agreed" }) as const,
+      );
+      return estimate([...usual, ...more])
+        .builders.filter(({ verdict }) => verdict === "suspect")
+        .map(({ operator }) => operator);
+    };
+
+    test("no flood of made-up paths makes their lies rare", () => {
+      const flood = 5_000_000;
+      expect(named({ abbbbbb: 200, aa: flood })).toEqual([0]);
+      expect(named({ aabbbbb: 200, aa: flood })).toEqual([0, 1]);
+      expect(named({ abbbbbb: 200, aa: flood, "a.a": flood, aaa: flood, ".aa": flood })).toEqual([0]);
+      expect(named({ aaabbbb: 200, aaa: flood })).toEqual([0, 1, 2]);
+    });
+
+    test("one alone accuses nobody: who of two is right, nobody knows", () => {
+      expect(named({ "a.....b": 500 })).toEqual([]);
+      expect(named({ ab: 50, "a.b": 50, "a..b": 50, "a...b": 50, "a....b": 50 })).toEqual([]);
+    });
+  });
+
   test("gives numbers for hundreds of builders, too", () => {
     const voices = (of: (operator: number) => number) =>
       formatPattern(Array.from({ length: 900 }, (_, i) => of(i)));

@@ -2,7 +2,7 @@
 
 import type { PackageContext } from "./context.ts";
 import { FlakyLaw } from "./flaky-law.ts";
-import { FLAKY_KINDS, type Observation, type Shape } from "./observation.ts";
+import { FLAKY_KINDS, MAX_COLLUDERS, type Observation, type Shape } from "./observation.ts";
 import type { Interval, RateEvidence } from "./rate.ts";
 
 /** A builder, or a set of builders that may deviate together. */
@@ -90,6 +90,8 @@ export class Model {
   readonly presences: readonly (readonly number[])[];
   /** Expected reproducible paths for each presence set. */
   readonly reproducible: Float64Array;
+  /** Presence sets of so few that they may be of one mind. */
+  readonly #small: readonly number[];
   readonly #sightings: readonly Sighting[];
   readonly #strata: ReadonlyMap<PackageContext, Stratum>;
   /** Expected flaky paths for each presence set. */
@@ -107,6 +109,7 @@ export class Model {
       return found.index;
     });
     this.presences = [...presences.values()].map(({ present }) => present);
+    this.#small = this.presences.flatMap(({ length }, i) => (length <= MAX_COLLUDERS ? [i] : []));
     this.reproducible = new Float64Array(this.presences.length);
     this.#flaky = new Float64Array(this.presences.length);
     const parties = new Map(
@@ -238,14 +241,67 @@ export class Model {
     );
   }
 
-  /** What was seen of a party's rate. */
+  /**
+   * What was seen of a party's rate by others: paths that it and its helpers may have made up among themselves say nothing,
+   * and where it stands against as many nobody can tell who is right.
+   */
   evidence(party: Party): RateEvidence {
     const counted = new CountedRatios();
+    const madeUp = this.#madeUp(party);
+    const size = party.operators.length;
+    let lies = 0;
     for (const { sighting, explanations } of party.sightings) {
-      const own = explanations.reduce((sum, i) => sum + sighting.deviating[i]!, 0);
+      if (madeUp.has(sighting.presence)) continue;
+      const own = explanations.reduce(
+        (sum, i) => sum + (rightOf(sighting, i) > size ? sighting.deviating[i]! : 0),
+        0,
+      );
+      if (own === 0) continue;
       counted.add(sighting.seen.paths, sighting.total - own, own / party.rate);
+      lies += (sighting.seen.paths * own) / sighting.total;
     }
-    return { events: counted.events(), exposure: Math.max(0, party.exposure - party.lies) };
+    let exposure = party.exposure - lies;
+    for (const presence of madeUp) exposure -= this.reproducible[presence]!;
+    return { events: counted.events(), exposure: Math.max(0, exposure) };
+  }
+
+  /**
+   * The presence sets that lie within those few whom most paths of a party have been built by and by nobody else: statements
+   * cost nothing, and a million of them about paths that nobody else has would make any lie rare.
+   */
+  #madeUp({ operators }: Party): ReadonlySet<number> {
+    const helpers = Math.min(MAX_COLLUDERS, Math.ceil(this.operators / 2) - 1) - operators.length;
+    const alone: number[] = [];
+    const by = new Map<string, { readonly others: readonly number[]; readonly index: number }>();
+    for (const index of this.#small) {
+      const present = this.presences[index]!;
+      const others = present.filter((each) => !operators.includes(each));
+      if (others.length + operators.length !== present.length) continue;
+      if (others.length === 0) alone.push(index);
+      else if (others.length <= helpers) by.set(others.join(), { others, index });
+    }
+    const pathsOf = (found: { readonly index: number } | undefined): number =>
+      found === undefined ? 0 : this.reproducible[found.index]!;
+    const within = (others: readonly number[]) =>
+      [others.join(), ...(others.length > 1 ? others.map(String) : [])].flatMap((key) => by.get(key) ?? []);
+    const single = [...by.values()]
+      .filter(({ others }) => others.length === 1)
+      .sort((a, b) => pathsOf(b) - pathsOf(a));
+    const sets = [...by.values()].map(({ others }) => others);
+    if (helpers > 1)
+      sets.push(
+        single
+          .slice(0, 2)
+          .flatMap(({ others }) => others)
+          .sort((a, b) => a - b),
+      );
+    let most: { readonly paths: number; readonly indices: readonly number[] } = { paths: 0, indices: [] };
+    for (const others of sets) {
+      const found = within(others);
+      const paths = found.reduce((sum, each) => sum + pathsOf(each), 0);
+      if (paths > most.paths) most = { paths, indices: found.map(({ index }) => index) };
+    }
+    return new Set([...alone, ...most.indices]);
   }
 
   /** What was seen of an operator's oddness. */
@@ -297,6 +353,14 @@ export class Model {
       probability: explanations.reduce((sum, i) => sum + sighting.deviating[i]!, 0) / sighting.total,
     }));
   }
+}
+
+/** How many have the right output, if an explanation is right. */
+function rightOf({ seen, explanations }: Sighting, explanation: number): number {
+  return explanations[explanation]!.reduce(
+    (right, { operators }) => right - operators.length,
+    seen.present.length,
+  );
 }
 
 function priorOddness(operators: readonly number[]): number {

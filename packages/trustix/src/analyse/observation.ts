@@ -55,7 +55,7 @@ export const FLAKY_KINDS: readonly (
 ];
 
 /** Colluders that are looked for. Of larger sets there are so many that chance always makes some stand out. */
-const MAX_COLLUDERS = 3;
+export const MAX_COLLUDERS = 3;
 /** With more outputs than this on one path, independent deviations are no explanation any more. */
 const MAX_GROUPS = 4;
 
