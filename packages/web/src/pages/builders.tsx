@@ -1,4 +1,6 @@
 // Who agrees with whom, what the estimate says of each builder and how sure it is, and which paths weigh most.
+
+import { useSignal } from "@preact/signals";
 import type { BuilderJson, BuildersJson, SuspicionJson } from "trustix/src/http/insight-schema.ts";
 import { useAnswer } from "../api/use-answer.ts";
 import { hrefTo } from "../router.ts";
@@ -74,7 +76,11 @@ function Builders({
   );
 }
 
+/** Paths of a suspicion that are shown before the reader asks for all. */
+const FIRST_EVIDENCE = 10;
+
 function Suspicion({ suspicion }: { readonly suspicion: SuspicionJson }) {
+  const isWhole = useSignal(false);
   const { operators, probability, rate, paths, evidence } = suspicion;
   const names = formatList(operators.map((name) => visible(name, 64)));
   const together = operators.length > 1 ? " together" : "";
@@ -103,7 +109,7 @@ function Suspicion({ suspicion }: { readonly suspicion: SuspicionJson }) {
             </tr>
           </thead>
           <tbody>
-            {evidence.map((path) => (
+            {(isWhole.value ? evidence : evidence.slice(0, FIRST_EVIDENCE)).map((path) => (
               <tr key={path.hashPart}>
                 <th scope="row">
                   <PathLink path={path} />
@@ -118,6 +124,18 @@ function Suspicion({ suspicion }: { readonly suspicion: SuspicionJson }) {
           </tbody>
         </table>
       </Scroll>
+      {!isWhole.value && evidence.length > FIRST_EVIDENCE && (
+        <p>
+          <button
+            type="button"
+            onClick={() => {
+              isWhole.value = true;
+            }}
+          >
+            Show all {evidence.length} that weigh most
+          </button>
+        </p>
+      )}
     </Panel>
   );
 }
