@@ -38,7 +38,7 @@ function isLocal(address: Address): boolean {
     case "unix":
       return true;
     case "tcp":
-      return /^(127\.|::1$|localhost$)/.test(address.host);
+      return /^(127(\.\d{1,3}){3}|::1|localhost)$/.test(address.host);
     case "systemd":
       return false;
     default:
