@@ -111,7 +111,7 @@ function Summary({ path }: { readonly path: PathDetailJson }) {
         {path.system === null ? "system not stated" : visible(path.system, 64)}, first seen{" "}
         <Time at={path.firstSeen} />
       </span>
-      <Reproducibility probability={path.reproducibility} />
+      <Reproducibility path={path} />
       {first !== undefined && second !== undefined && first.narHash !== second.narHash && (
         <a
           class="button"
@@ -130,16 +130,17 @@ const ENOUGH_PATHS = 300;
 const SURE = 0.8;
 
 /** What the estimate takes the path for, if it has seen enough. */
-function Reproducibility({ probability }: { readonly probability: number | null }) {
+function Reproducibility({ path }: { readonly path: PathDetailJson }) {
+  const { reproducibility: probability, status } = path;
   const overview = useAnswer<OverviewJson>("/api/v1/overview").data;
   const shared = (overview?.total.reproducible ?? 0) + (overview?.total.disputed ?? 0);
   if (probability === null || shared < ENOUGH_PATHS) return null;
   return (
     <span class="dim">
       {probability >= SURE
-        ? `The estimate takes it for reproducible (${formatShare(probability)} sure): whoever differs deviates.`
+        ? `The estimate takes it for reproducible (${formatShare(probability)} sure)${status === "disputed" ? ": whoever differs deviates" : ""}.`
         : probability <= 1 - SURE
-          ? `The estimate takes it for flaky (${formatShare(1 - probability)} sure): differing says nothing of a builder.`
+          ? `The estimate takes it for flaky (${formatShare(1 - probability)} sure): that builders differ says nothing of them.`
           : "The estimate cannot tell whether it is flaky or a builder deviates."}
     </span>
   );
