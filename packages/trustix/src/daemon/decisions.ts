@@ -152,12 +152,22 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
    * @throws TrustixError `INVALID_ARGUMENT` for a malformed hash part
    */
   decide(facts: PathFacts, signal: AbortSignal): PolicyDecision | Promise<PolicyDecision> {
+    const answers = this.#ask(facts, signal);
+    const decide = (given: readonly SubscriptionAnswer[]): PolicyDecision => {
+      const decision = this.#judge(facts, given);
+      if (decision.accepted) this.#count(decision.statement, decision.votes);
+      return decision;
+    };
+    return answers instanceof Promise ? answers.then(decide) : decide(answers);
+  }
+
+  #ask(
+    facts: PathFacts,
+    signal: AbortSignal,
+  ): readonly SubscriptionAnswer[] | Promise<readonly SubscriptionAnswer[]> {
     // Whatever its name, as a substituter is asked: what is said under another name is dissent, and who said two contradicts himself.
     const subject = { protocol: "nix", hashPart: facts.hashPart } as const;
-    const answers = this.#subscriptions.ask(subject, { budgetMs: this.#askBudgetMs, signal });
-    return answers instanceof Promise
-      ? answers.then((late) => this.#judge(facts, late))
-      : this.#judge(facts, answers);
+    return this.#subscriptions.ask(subject, { budgetMs: this.#askBudgetMs, signal });
   }
 
   /** As {@link decide}, for the admin API. */
@@ -165,9 +175,10 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
     return await this.decide(this.#factsOf(request), signal);
   }
 
-  /** A decision, and all that there is to say about it. */
+  /** A decision, and all that there is to say about it. It counts for nobody: anyone may ask, as often as they like. */
   async explainOn(request: DecisionRequest, signal: AbortSignal): Promise<Explanation> {
-    const decision = await this.decideOn(request, signal);
+    const facts = this.#factsOf(request);
+    const decision = this.#judge(facts, await this.#ask(facts, signal));
     const checkpoints = new Map<string, CheckpointFacts>();
     for (const each of this.#subscriptions.status()) {
       if (each.kind !== "log") continue;
@@ -285,9 +296,7 @@ export class Decisions implements ApiDecisions, AsyncDisposable {
 
   #judge(facts: PathFacts, answers: readonly SubscriptionAnswer[]): PolicyDecision {
     const votes = countVotes(this.policy.operators, answers);
-    const decision = this.policy.decide(facts, markQuarantined(votes, this.quarantine));
-    if (decision.accepted) this.#count(decision.statement, decision.votes);
-    return decision;
+    return this.policy.decide(facts, markQuarantined(votes, this.quarantine));
   }
 
   #count(accepted: string, votes: readonly Vote[]): void {

@@ -113,6 +113,17 @@ key-file = "../user.key"
     ],
     substituter: { narInfos: 1, nars: 1, refusals: { "no-quorum": 1 } },
   });
+  // Who asks for reasons does not change how builders fare.
+  const tallies = () => node.status().subscriptions.map(({ agreed, dissented }) => [agreed, dissented]);
+  const counted = tallies();
+  expect(counted).toMatchObject([
+    [expect.any(Number), 0],
+    [expect.any(Number), 0],
+    [0, expect.any(Number)],
+  ]);
+  expect(counted.flat().every((count) => count === 0)).toBe(false);
+  await get(`decisions/${hello.hashPart}`);
+  expect(tallies()).toEqual(counted);
   const metrics = await client.send({ method: "GET", path: "/metrics", signal });
   expect(metrics).toContain('trustix_subscription_size{subscription="alice",operator="alice"} 2');
   expect(metrics).toContain('trustix_substitute_refusals{reason="no-quorum"} 1');
