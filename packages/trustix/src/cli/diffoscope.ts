@@ -1,10 +1,10 @@
 // Runs diffoscope, when it is installed, on the trees of two outputs: they are downloaded once more, proven, and restored
 // into a temporary directory. diffoscope takes files apart with many other programs, so it never runs in the daemon.
 import { type ChildProcess, spawn } from "node:child_process";
-import { constants, createReadStream } from "node:fs";
-import { access, lutimes, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { lutimes, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { baseNameOf } from "@trustix/nix";
 import { restorePath } from "@trustix/nix/fs";
 import type { Config } from "../config/load.ts";
@@ -22,20 +22,6 @@ const STORE_TIME = 1;
 const SLASH = Buffer.from("/");
 /** Its exit statuses: the same, different; anything else is trouble. */
 const SAME_OR_DIFFERENT = [0, 1];
-
-/** Where diffoscope is on the PATH; undefined when it is not. */
-export async function findDiffoscope(path: string | undefined): Promise<string | undefined> {
-  for (const directory of (path ?? "").split(delimiter)) {
-    if (!directory.startsWith("/")) continue;
-    const file = join(directory, "diffoscope");
-    const isProgram = await access(file, constants.X_OK).then(
-      async () => (await stat(file)).isFile(),
-      () => false,
-    );
-    if (isProgram) return file;
-  }
-  return undefined;
-}
 
 /**
  * What diffoscope says of two outputs.

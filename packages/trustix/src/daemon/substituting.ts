@@ -6,6 +6,7 @@ import type { Config } from "../config/load.ts";
 import { TrustixError } from "../errors.ts";
 import { parseNetrc } from "../fetch/netrc.ts";
 import { type OpenRemoteOptions, openRemote } from "../fetch/open-remote.ts";
+import { findProgram } from "../nix/find-program.ts";
 import type { PolicyDecision } from "../policy/policy.ts";
 import type { Decide, SubstituteDecision } from "../substitute/decision.ts";
 import type { SubstituterEvent } from "../substitute/events.ts";
@@ -112,7 +113,7 @@ export async function createSubstituter(
       budgetMs: budget,
       verifyFirstBytes: verifyBeforeSend,
       xzWorkers: Math.min(MAX_XZ_WORKERS, Math.max(2, availableParallelism())),
-      xzProgram: "xz",
+      xzProgram: await findProgram("xz", process.env.PATH),
       maxDownloads,
       cacheBytes: memory,
     },

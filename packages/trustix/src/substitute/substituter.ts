@@ -65,7 +65,7 @@ export interface SubstituterOptions {
   /** Threads that verify xz; default 2. */
   readonly xzWorkers?: number;
   /** The program `xz`, which takes large files if it is there; default: all is done without it. */
-  readonly xzProgram?: string;
+  readonly xzProgram?: string | undefined;
   /** NARs that are downloaded at one time; default 64. */
   readonly maxDownloads?: number;
   /** How slow a cache may be while it sends a NAR; default 30 s of silence, 1,024 bytes a second over 20 s. */

@@ -5,11 +5,12 @@ import { wantedNar } from "../../daemon/nar-fetcher.ts";
 import { chooseByBuilders, choosePair } from "../../diff/choose-pair.ts";
 import { TrustixError } from "../../errors.ts";
 import type { DiffEventJson, PathDiffJson } from "../../http/diff-schema.ts";
+import { findProgram } from "../../nix/find-program.ts";
 import type { ExplainedStatement, Explanation } from "../../policy/explain.ts";
 import { type Paint, visible } from "../../terminal.ts";
 import { DaemonClient } from "../client.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
-import { findDiffoscope, runDiffoscope } from "../diffoscope.ts";
+import { runDiffoscope } from "../diffoscope.ts";
 import { renderReport } from "../diffoscope-report.ts";
 import { type Io, styled } from "../io.ts";
 import { Progress } from "../progress.ts";
@@ -157,7 +158,7 @@ async function compare(
 
 async function diffoscopeFor({ diffoscope, json }: DiffOptions, io: Io): Promise<string | undefined> {
   if (diffoscope === false || (diffoscope === undefined && json)) return undefined;
-  const program = await findDiffoscope(io.env.PATH);
+  const program = await findProgram("diffoscope", io.env.PATH);
   if (program === undefined && diffoscope === true) {
     throw new TrustixError("NOT_FOUND", "diffoscope is not installed", {
       hint: "Install it, for example with `nix profile install nixpkgs#diffoscope`.",
