@@ -141,7 +141,8 @@ export function renderClosureReport(report: ClosureReport, paint: Paint, limit =
         `${paint(MEANINGS[each.class][0], each.class)}  ${visible(each.storePath)}  ${visible(each.explanation)}`,
       );
     }
-    if (notable.length > limit) lines.push(`and ${notable.length - limit} more: see --json`);
+    if (notable.length > limit)
+      lines.push(`and ${notable.length - limit} more: raise --limit, or see --json`);
   }
   return lines.join("\n");
 }

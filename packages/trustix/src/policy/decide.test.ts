@@ -99,6 +99,16 @@ describe("decide", () => {
     expect(verdict(decide(given, votes))).toBe(expected);
   });
 
+  it("names nobody of those who all differ", () => {
+    const { explanation } = decide(
+      threeOfFour,
+      names.map((name) => says(name, name)),
+    );
+    expect(explanation).toBe(
+      'no two agree, 1 of the 3 needed by rule "default"; 4 different statements were made',
+    );
+  });
+
   it("explains itself", () => {
     const decision = decide(threeOfFour, [
       says("alice", "A"),

@@ -145,7 +145,10 @@ function explainShortfall(rule: Rule, votes: readonly Vote[], candidates: readon
     const { outcome, operators } = best;
     const needed =
       outcome.kind === "group" ? `${outcome.count} of the ${outcome.threshold} needed` : "not the one needed";
-    parts.push(`${list(operators)} ${verb(operators, "agree")}, ${needed} by rule "${rule.name}"`);
+    // Where all differ, whoever comes first is nobody to be named.
+    const isSplit = outcome.kind === "group" && operators.length === 1 && others.length > 0;
+    const who = isSplit ? "no two agree" : `${list(operators)} ${verb(operators, "agree")}`;
+    parts.push(`${who}, ${needed} by rule "${rule.name}"`);
     if (others.length > 0) parts.push(`${candidates.length} different statements were made`);
   }
   const contradicting = operatorsOf(votes, "conflicting");

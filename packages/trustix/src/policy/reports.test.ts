@@ -198,7 +198,7 @@ describe("reportClosure", () => {
     const text = renderClosureReport(report, plain, 3);
     expect(text).toMatch(/^different +1 +14\.3 % +what is installed is not what the policy accepts$/m);
     expect(text).toContain(`disputed  ${pathOf(4)}  `);
-    expect(text).toMatch(/and 2 more: see --json$/);
+    expect(text).toMatch(/and 2 more: raise --limit, or see --json$/);
     expect(renderClosureReport(reportClosure([]), plain)).toContain("CLASS");
   });
 });

@@ -124,7 +124,7 @@ describe("suspects", () => {
 
       estimated 2026-11-22 18:00 UTC"
     `);
-    expect(renderSuspects(answer, plain, 1)).toContain("and 1 more: see --json");
+    expect(renderSuspects(answer, plain, 1)).toContain("and 1 more: raise --limit, or see --json");
     expect(renderSuspects(answer, colourful, 10)).toContain("\u001b[31mchuck\u001b[39m deviates");
   });
 

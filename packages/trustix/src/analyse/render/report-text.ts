@@ -95,9 +95,10 @@ function renderBar(counts: StatusCountsJson, paint: Paint): string {
 }
 
 function renderDisputed({ disputed, unlisted }: ReportJson, { paint, limit }: ReportTextOptions): string {
-  const lines = disputed
+  const rows = disputed
     .slice(0, limit)
-    .map((each) => `${paint("red", each.kind)}  ${visible(each.storePath)}  ${visible(sidesOf(each))}`);
+    .map((each) => [paint("red", each.kind), visible(each.storePath), visible(sidesOf(each))]);
+  const lines = rows.length === 0 ? [] : [renderTable(["DISPUTE", "PATH", "WHO SAYS WHAT"], rows, paint)];
   const more = unlisted + Math.max(0, disputed.length - limit);
   if (more > 0) lines.push(`and ${more} more disputed: raise --limit, or see --json`);
   return lines.join("\n");

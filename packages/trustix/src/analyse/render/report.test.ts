@@ -243,6 +243,7 @@ describe("for a terminal", () => {
       2026-11-21  992    990           2         0       0
       never       1      0             0         0       1
 
+      DISPUTE   PATH                                                      WHO SAYS WHAT
       majority  /nix/store/00000000000000000000000000000000-hello-2.12.1  alice and bob agree; chuck differs
       and 4 more disputed: raise --limit, or see --json"
     `);
@@ -272,8 +273,9 @@ describe("for a terminal", () => {
       2026-11-21  992    ^32m990^39m           ^31m2^39m         0       0          ^32m███████████████████████^39m^31m▓^39m
       never       1      0             0         0       ^2m1^22m          ^2m░░░░░░░░░░░░░░░░░░░░░░░░^22m
 
-      ^31mmajority^39m  /nix/store/00000000000000000000000000000000-hello-2.12.1  alice and bob agree; chuck differs
-      ^31msplit^39m  /nix/store/00000000000000000000000000000000-steering\\u{1b}[2J  alice and chuck differ
+      ^1mDISPUTE^22m   ^1mPATH^22m                                                           ^1mWHO SAYS WHAT^22m
+      ^31mmajority^39m  /nix/store/00000000000000000000000000000000-hello-2.12.1       alice and bob agree; chuck differs
+      ^31msplit^39m     /nix/store/00000000000000000000000000000000-steering\\u{1b}[2J  alice and chuck differ
       and 3 more disputed: raise --limit, or see --json"
     `);
   });

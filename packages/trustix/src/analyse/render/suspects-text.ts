@@ -54,7 +54,8 @@ function renderSuspicion(
       CONTEXTS[each.context],
     ]);
   lines.push("", renderTable(["WEIGHT", "PATH", "WHO SAYS WHAT", "THE PACKAGE"], rows, paint));
-  if (evidence.length > limit) lines.push(`and ${evidence.length - limit} more: see --json`);
+  if (evidence.length > limit)
+    lines.push(`and ${evidence.length - limit} more: raise --limit, or see --json`);
   lines.push(
     "",
     `  next:  trustix explain ${first.hashPart}`,
