@@ -18,8 +18,17 @@ export class Assessments {
     this.#database = database;
     this.#time = database.prepare("SELECT at_ms FROM assessment");
     this.#ofPath = database.prepare("SELECT package, pattern FROM path WHERE hash = ?");
+    // From one pattern of the package to the next: it may have a million paths. Contexts tell one from several, and no more.
     this.#ofPackage = database.prepare(
-      "SELECT pattern, count(*) AS paths FROM path WHERE package = ? GROUP BY pattern",
+      `WITH RECURSIVE own (pattern) AS (
+         SELECT min(pattern) FROM path WHERE package = ?1
+         UNION ALL
+         SELECT (SELECT min(p.pattern) FROM path p WHERE p.package = ?1 AND p.pattern > own.pattern)
+         FROM own WHERE own.pattern IS NOT NULL
+       )
+       SELECT pattern,
+         (SELECT count(*) FROM (SELECT 1 FROM path p WHERE p.package = ?1 AND p.pattern = own.pattern LIMIT 2)) AS paths
+       FROM own WHERE pattern IS NOT NULL`,
     );
   }
 

@@ -7,6 +7,8 @@ import type { Catalogue } from "./catalogue.ts";
 import { type Summaries, timeOf } from "./summaries.ts";
 
 const MAX_RELATED = 50;
+/** Paths of the package that the newest are found among: a log may have made up a million. */
+const MAX_COMPARED = 10_000;
 
 /** A claim as the claim store has it. */
 export interface ClaimText {
@@ -48,7 +50,8 @@ export class PathDetails {
     this.#parts = parts;
     this.#select = database.prepare("SELECT id, key, package, disputed, healed FROM path WHERE hash = ?");
     this.#related = database.prepare(
-      `SELECT id FROM path WHERE package = ? ORDER BY id DESC LIMIT ${MAX_RELATED + 1}`,
+      `SELECT id FROM (SELECT id FROM path WHERE package = ? LIMIT ${MAX_COMPARED})
+       ORDER BY id DESC LIMIT ${MAX_RELATED + 1}`,
     );
   }
 
