@@ -147,7 +147,7 @@ test("from submit to a verified log, through a restart", async () => {
     });
     verifyInclusion(leafHash(entry), proof.index, checkpoint, proof.hashes);
     expect((await trustix(cwd, "submit", "--key", "release/1", "--value", "sha256 of it")).out).toBe(
-      "0  known  release/1\n",
+      "INDEX  STATUS  CLAIM\n0      known   release/1\n",
     );
     const hex = await trustix(cwd, "submit", "--key", "00ff", "--value", "", "--hex", "--json");
     expect(JSON.parse(hex.out)).toMatchObject({ log: "raw", claims: [{ index: 1, isNew: true }] });
@@ -187,7 +187,7 @@ test("from submit to a verified log, through a restart", async () => {
   {
     await using daemon = await startDaemon(cwd);
     expect((await trustix(cwd, "submit", "--key", "00ff", "--value", "", "--hex")).out).toBe(
-      "1  known  00ff\n",
+      "INDEX  STATUS  CLAIM\n1      known   00ff\n",
     );
     expect((await trustix(cwd, "submit", "--key", "third", "--value", "3", "--wait")).status).toBe(0);
     expect(daemon.child.exitCode).toBeNull();

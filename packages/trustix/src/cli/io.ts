@@ -1,5 +1,6 @@
 // What a command may touch besides files and the network: the terminal, the environment and the clock.
 import { styleText } from "node:util";
+import { renderTable } from "../terminal.ts";
 
 /** The surroundings of one run of the command line. */
 export interface Io {
@@ -32,18 +33,9 @@ export function styled(io: Io, style: Style, text: string): string {
   return io.isTty ? styleText(style, text, { stream: process.stdout }) : text;
 }
 
-/** Rows in columns that line up. `header` is left out when people do not read it. */
+/** Rows in columns that line up, under a header. */
 export function formatTable(io: Io, header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = io.isTty ? [header, ...rows] : rows;
-  const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
-  const lines = all.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
-  if (io.isTty && lines[0] !== undefined) lines[0] = styled(io, "bold", lines[0]);
-  return lines.join("\n");
+  return renderTable(header, rows, (style, text) => styled(io, style, text));
 }
 
 /** A pair of columns, names and values, for one thing. */

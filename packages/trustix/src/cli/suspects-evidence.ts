@@ -1,6 +1,7 @@
 // A folder to give to others: on every path that weighs against a suspect, the proofs of what each builder published.
 import { join } from "node:path";
 import { createVerifier } from "@trustix/tlog";
+import { plural } from "../analyse/render/counts.ts";
 import type { Config } from "../config/load.ts";
 import type { SuspicionJson } from "../http/insight-schema.ts";
 import type { Explanation } from "../policy/explain.ts";
@@ -49,7 +50,7 @@ export async function writeSuspectsEvidence(
       const base = `${hashPart}-${name}`;
       const path = `/api/v1/decisions/${encodeURIComponent(base)}`;
       const answer = await client.json({ method: "GET", path, signal: io.signal });
-      const written = await writeProofs(client, answer as Explanation, join(directory, base), io);
+      const written = await writeProofs(client, answer as Explanation, join(directory, base), io, true);
       isComplete &&= written.isComplete;
       for (const { file, ...claim } of written.claims) {
         claims.push({ storePath, ...claim, file: file === null ? null : `${base}/${file}` });
@@ -69,6 +70,7 @@ export async function writeSuspectsEvidence(
     claims,
   });
   await writeNewFile(join(directory, MANIFEST), manifest, 0o644);
-  io.err(`wrote ${join(directory, MANIFEST)}`);
+  const proofs = claims.filter(({ file }) => file !== null).length;
+  io.err(`wrote ${plural(proofs, "proof")} on ${plural(paths.size, "path")} to ${directory}`);
   if (!isComplete) io.setExitStatus(EXIT.failed);
 }

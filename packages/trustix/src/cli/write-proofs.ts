@@ -32,6 +32,7 @@ export interface WrittenProofs {
 /**
  * Writes the proofs of all that logs say, as the daemon has fetched and checked them. What a log does not give is said, and
  * left out.
+ * @param isQuiet whether the files are not named one by one, as there are many
  * @returns what was written
  * @throws TrustixError `FILE_EXISTS`, `STORAGE_FAILED`, `DAEMON_UNREACHABLE`
  */
@@ -40,6 +41,7 @@ export async function writeProofs(
   explanation: Explanation,
   directory: string,
   io: Io,
+  isQuiet = false,
 ): Promise<WrittenProofs> {
   let isComplete = true;
   const get = (path: string): Promise<string> =>
@@ -58,7 +60,7 @@ export async function writeProofs(
     }
     const path = join(directory, name);
     await writeNewFile(path, proof, 0o644);
-    io.err(`wrote ${path}`);
+    if (!isQuiet) io.err(`wrote ${path}`);
     return undefined;
   };
   const statements = new Map(explanation.statements.map(({ label, statement }) => [label, statement]));

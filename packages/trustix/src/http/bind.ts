@@ -114,8 +114,9 @@ export async function openListener(
     address?: Address,
   ): Promise<void> => {
     const server = options.createServer();
-    server.on("error", (error) => options.onError?.(error));
     await listenOn(server, listen, where);
+    // Not before: that it cannot listen is thrown, and no failure of a connection.
+    server.on("error", (error) => options.onError?.(error));
     servers.push(server);
     const real = server.address() as AddressInfo | string | null;
     if (address !== undefined) bound.push(address);

@@ -254,9 +254,11 @@ test("closing lets a request in flight finish, and cuts it after the grace time"
 test("addresses in use are named; a socket file that nobody answers on is replaced, any other file is not", async () => {
   const directory = await mkdtemp(join(tmpdir(), "trustix-bind-"));
   const path = join(directory, "s.sock");
+  const failures: unknown[] = [];
   const options = {
     createServer: () => createPublicServer({ routes: [HELLO], maxConnections: 4 }),
     graceMs: 0,
+    onError: (error: unknown) => failures.push(error),
   };
   const unix = { kind: "unix", path } as const;
   await using server = await open([HELLO]);
@@ -280,6 +282,7 @@ test("addresses in use are named; a socket file that nobody answers on is replac
   expect(process.umask()).toBe(umask);
   expect(statSync(path).mode & 0o777).toBe(0o666);
   await expect(openListener([unix], options)).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+  expect(failures, "what is thrown is not reported besides").toEqual([]);
   await first.close();
   await writeFile(path, "precious");
   await expect(openListener([unix], options)).rejects.toMatchObject({ code: "LISTEN_FAILED" });

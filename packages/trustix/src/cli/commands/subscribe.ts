@@ -214,7 +214,11 @@ export function define(command: Command, io: Io): void {
         });
       }
       const name = options.name ?? candidate.suggestedName;
-      if (name === "") throw new TrustixError("USAGE", "it needs a name", { hint: "Add --name NAME." });
+      if (name === "") {
+        throw new TrustixError("USAGE", `${address} says no name that the subscription could have`, {
+          hint: "Add --name NAME: what you call this builder, such as alice.",
+        });
+      }
       if (config.subscription.some((each) => each.name === name)) {
         throw new TrustixError("INVALID_ARGUMENT", `another subscription is named ${name}`, {
           hint: "Choose another with --name NAME; add --operator NAME when it is of the same operator.",

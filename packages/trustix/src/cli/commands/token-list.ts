@@ -14,6 +14,6 @@ export function define(command: Command, io: Io): void {
     else if (tokens.length > 0) {
       const rows = tokens.map(({ id, created, name }) => [id, created, visible(name)]);
       io.out(formatTable(io, ["ID", "CREATED", "NAME"], rows));
-    }
+    } else io.err("There are no tokens: `trustix token create NAME` makes one.");
   });
 }
