@@ -1,5 +1,6 @@
 // Finds the command, loads its module, and turns the outcome into an exit status.
 import { Command, CommanderError } from "commander";
+import { TrustixError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { EXIT, exitStatusOf, printFailure } from "./failure.ts";
 import type { Io } from "./io.ts";
@@ -53,6 +54,11 @@ function printUsageError(io: Io, error: CommanderError, json: boolean): void {
   else io.err(`trustix: ${message}\n  next:  see \`trustix --help\`, or the same command with --help`);
 }
 
+/** Whether Ctrl-C is why something that was under way has failed. */
+function isInterruption(error: unknown, io: Io): boolean {
+  return io.signal.aborted && error instanceof Error && error.name === "AbortError";
+}
+
 /**
  * Runs the command line.
  * @param argv the words after the program's name
@@ -74,7 +80,8 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       if (error.code !== "commander.help") printUsageError(io, error, json);
       return EXIT.usage;
     }
-    printFailure(io, error, json);
-    return exitStatusOf(error);
+    const failure = isInterruption(error, io) ? new TrustixError("CLOSED", "interrupted") : error;
+    printFailure(io, failure, json);
+    return exitStatusOf(failure);
   }
 }
