@@ -243,7 +243,7 @@ const NODE_KEY = await generateKey("node-1", new Uint8Array(32).fill(7));
 /** The key that test substituters sign with. */
 export const nodeKey = publicKeyOf(NODE_KEY);
 
-/** A test's substituter: caches by URL, in order; limits small enough that tests end, and large enough for a machine with a lot else to do. */
+/** A test's substituter: caches by URL, the preferred first; limits small enough that tests end, and large enough for a machine with a lot else to do. */
 export async function runSubstituter(
   caches: readonly string[],
   decide: Decide,
@@ -254,6 +254,7 @@ export async function runSubstituter(
   const upstreams: UpstreamOptions[] = caches.map((url, i) => ({
     name: `cache-${i}`,
     remote: openRemote(url, { headersTimeoutMs: 1_500 }),
+    priority: i,
   }));
   const substituter = new Substituter(
     {

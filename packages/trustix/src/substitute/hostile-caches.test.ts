@@ -2,6 +2,7 @@
 // wrong one to its end.
 import { spawnSync } from "node:child_process";
 import type { RequestListener } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseStorePath } from "@trustix/nix";
 import { describe, expect, it } from "vitest";
 import {
@@ -162,13 +163,19 @@ const HOSTILE: Readonly<Record<string, Hostile>> = {
   "is for another store": cache(() => ({ cacheInfo: "StoreDir: /gnu/store\n" })),
 };
 
-/** A good cache, so slow with its narinfo that the bad one comes first. */
-const good = (of: Sample, compression: string) => {
+/** A good cache that answers after the bad one, however slow this machine is, so that the bad one is preferred. */
+const good = (of: Sample, compression: string, bad: Server) => {
   const file = COMPRESS[compression]!(of.nar);
   const narInfo = narInfoOf(of, compression, file);
   return serveCache(of, {
     compression,
-    narInfo: (_, response) => setTimeout(() => response.end(narInfo), 60),
+    narInfo: async (_, response) => {
+      const isBadAsked = () => bad.requests.some((path) => path.endsWith(".narinfo"));
+      // Some never get so far.
+      for (let tries = 0; tries < 15 && !isBadAsked(); tries++) await sleep(20);
+      await sleep(60);
+      response.end(narInfo);
+    },
   });
 };
 
@@ -189,8 +196,8 @@ describe.each(Object.entries(HOSTILE))("beside a cache that %s", (kind, hostile)
   ])("a %s NAR in %s arrives (program: %s)", async ([size, compression, xzProgram]) => {
     const hello = await sample(`hello-${size}`, SIZES[size]);
     await using bad = await hostile(hello, compression);
-    await using first = await good(hello, compression);
-    await using second = await good(hello, compression);
+    await using first = await good(hello, compression, bad);
+    await using second = await good(hello, compression, bad);
     await using node = await runSubstituter(
       [bad.url, first.url, second.url],
       accepting(hello),
