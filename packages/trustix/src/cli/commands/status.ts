@@ -107,7 +107,7 @@ function printStatus(status: NodeStatus, io: Io): void {
       visible(lastError ?? "").slice(0, 200),
     ]);
     io.out("");
-    io.out(formatTable(io, ["UPSTREAM", "STATE", "ANSWERS IN", "WRONG NARS", "PROBLEM"], rows));
+    io.out(formatTable(io, ["UPSTREAM", "STATE", "ANSWERS IN", "WRONG NARS", "LAST PROBLEM"], rows));
   }
 }
 
