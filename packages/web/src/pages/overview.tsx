@@ -99,8 +99,8 @@ function Warnings({ overview: { suspects, quarantined } }: { readonly overview: 
           <p>
             Their results differ where others agree, more often than flaky packages explain. They still count
             in your policy. <a href={hrefTo(["builders"])}>Look at the paths that weigh most</a>, compare the
-            outputs, and ask the operator; until that is settled, drop them from the policy's members or set{" "}
-            <code>quarantine</code>.
+            outputs, and ask the operator; until that is settled, let them not count:{" "}
+            <code>trustix quarantine add NAME --reason TEXT</code>.
           </p>
         </Notice>
       )}

@@ -24,6 +24,9 @@ export interface Verification {
   readonly reason: string;
 }
 
+/** What a check found: in words, or that there is nothing to check against. */
+export type Finding = string | { readonly skipped: string };
+
 /** A check did not hold. */
 export class CheckFailed extends Error {
   override readonly name = "CheckFailed";
@@ -39,15 +42,17 @@ export class Checklist {
    * Makes a check, unless one before it failed.
    * @param check returns what was found; throws {@link CheckFailed} or a TlogError when it does not hold, and anything
    *   else when it cannot be made
-   * @returns whether it held
+   * @returns whether nothing speaks against going on
    */
-  async check(what: string, check: () => string | Promise<string>): Promise<boolean> {
+  async check(what: string, check: () => Finding | Promise<Finding>): Promise<boolean> {
     if (this.#failed || this.#unavailable !== undefined) {
       this.skip(what, this.#failed ? "a check before it failed" : "it could not be checked");
       return false;
     }
     try {
-      this.#checks.push({ what, outcome: "passed", detail: await check() });
+      const found = await check();
+      if (typeof found === "string") this.#checks.push({ what, outcome: "passed", detail: found });
+      else this.skip(what, found.skipped);
       return true;
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") throw error;

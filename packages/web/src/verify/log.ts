@@ -40,7 +40,10 @@ export async function checkKey(list: Checklist, log: NamedLog): Promise<Checkpoi
     const { origin, vkey } = keyOf(log);
     trust = { origin, logs: [createVerifier(parseVerifierKey(vkey))] };
     if (known === undefined)
-      return "This browser sees this log for the first time, and takes the key that the node names.";
+      return {
+        skipped:
+          "This browser sees this log for the first time, and takes the key that the node names. Compare it with what its owner gives out, and pin it.",
+      };
     if (log.origin !== origin || log.vkey !== vkey) {
       const whose = known.by === "reader" ? "that you pinned" : "that it named before";
       throw new CheckFailed(
@@ -124,7 +127,9 @@ export async function checkHistory(
       const known = rememberedTree(origin, vkey);
       if (known === undefined) {
         const isKept = remember(log, tree);
-        return `Nothing to compare with: the first tree of this log that this browser verifies. ${isKept ? "It is remembered from now on." : "This browser keeps nothing, so the next visit cannot be compared either."}`;
+        return {
+          skipped: `Nothing to compare with: the first tree of this log that this browser verifies. ${isKept ? "It is remembered from now on." : "This browser keeps nothing, so the next visit cannot be compared either."}`,
+        };
       }
       const newest = await verifyOneHistory(known, tree, ask);
       remember(log, newest);

@@ -77,7 +77,10 @@ export async function readOwnLog(
     if (rememberedKey(log.id) === undefined) rememberKey(log.id, keyOf(log));
     rememberTree(origin, vkey, tree);
     return known === undefined
-      ? "Nothing to compare with: the first tree of this log that this browser verifies. It is remembered from now on."
+      ? {
+          skipped:
+            "Nothing to compare with: the first tree of this log that this browser verifies. It is remembered from now on.",
+        }
       : `The first ${formatCount(known.size)} of ${formatCount(tree.size)} entries are those that were verified here before.`;
   });
   const entries: ReadEntry[] = [];
