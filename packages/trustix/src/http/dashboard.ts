@@ -16,7 +16,7 @@ import {
 } from "./representation.ts";
 
 /** Where the dashboard is. */
-const DASHBOARD_PATH = "/ui/";
+export const DASHBOARD_PATH = "/ui/";
 
 /** Bytes of all files together. */
 const MAX_BYTES = 16 << 20;

@@ -9,6 +9,8 @@ export const MAX_TARGET_BYTES = 1024;
 export interface Route {
   /** Exact path (`/healthz`), or a prefix that ends in `/`. The longest match wins. */
   readonly path: string;
+  /** Whether only the very path counts although it ends in `/`; goes before a prefix of the same path. */
+  readonly isExact?: boolean;
   /**
    * What there is at a path, when that is in memory or soon will be; such an answer costs far less than one of
    * {@link handle}. Undefined, and nothing done, when `handle` has to answer.
@@ -51,7 +53,10 @@ export function parseTarget(target: string): string | undefined {
 
 /** Finds the route of a path: the longest that matches. */
 export function routeFinder(routes: readonly Route[]): (path: string) => Route | undefined {
-  const sorted = routes.toSorted((a, b) => b.path.length - a.path.length);
+  const sorted = routes
+    .toSorted((a, b) => b.path.length - a.path.length || Number(b.isExact ?? 0) - Number(a.isExact ?? 0))
+    .map((route) => ({ route, isPrefix: route.path.endsWith("/") && route.isExact !== true }));
   return (path) =>
-    sorted.find((route) => (route.path.endsWith("/") ? path.startsWith(route.path) : path === route.path));
+    sorted.find(({ route, isPrefix }) => (isPrefix ? path.startsWith(route.path) : path === route.path))
+      ?.route;
 }
