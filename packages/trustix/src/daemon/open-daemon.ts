@@ -14,6 +14,7 @@ import { formatAddress } from "../config/units.ts";
 import { TrustixError } from "../errors.ts";
 import { type ApiOptions, type ApiParts, createAdminServer, createApi } from "../http/admin-api.ts";
 import { type Listener, openListener } from "../http/bind.ts";
+import { frontPage } from "../http/front-page.ts";
 import { LiveStream } from "../http/live.ts";
 import { logFileCache, logRoute } from "../http/log-files.ts";
 import type { NodeDescription } from "../http/node-description.ts";
@@ -104,6 +105,7 @@ class Composition {
       mode: this.#user?.decisions.policy.mode ?? this.#config.policy.mode,
       operators: this.#config.operator.map(({ name }) => name),
       quarantined: this.#user?.decisions.quarantine.list().map(({ operator }) => operator) ?? [],
+      default: this.#user?.decisions.policy.defaultQuorum,
     },
     subscriptions: this.#user?.decisions.status() ?? [],
     substituter: this.#user?.substituter?.stats(),
@@ -215,6 +217,7 @@ class Composition {
       routes.push(descriptionRoute({ operator, logs: described, cache: describedCache }));
     }
     routes.push(...(await this.#openPublicPages()));
+    routes.push(frontPage(routes));
     const onError = (err: unknown, target: string): void => logger.error({ err, target }, "request failed");
     this.#listener = await openListener(node.listen, {
       createServer: () =>

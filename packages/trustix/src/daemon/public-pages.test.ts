@@ -72,6 +72,10 @@ test("every public operation that only needs its name answers, and nothing else 
   }
   expect(await get("/api/v1/overview", {}, "HEAD")).toMatchObject({ status: 200, body: "" });
   expect((await get("/api/v1/events", {}, "HEAD")).status).toBe(404);
+  expect(await get("/")).toMatchObject({
+    status: 302,
+    headers: { location: "/ui/", "cache-control": "no-store" },
+  });
   expect((await get(`/api/v1/paths/${hello.hashPart}`)).status).toBe(200);
   expect((await get(`/api/v1/decisions/${hello.hashPart}`)).status).toBe(200);
   expect((await get("/api/v1/subscriptions/alice/proof?index=0")).body).toContain("c2sp.org/tlog-proof@v1");

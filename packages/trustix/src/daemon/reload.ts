@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Config, loadConfig } from "../config/load.ts";
 import type { ReloadJson } from "../http/reload-schema.ts";
+import { loneOperatorWarning } from "../policy/lone-operator.ts";
 import { openPolicy } from "../policy/open-policy.ts";
 import type { Decisions } from "./decisions.ts";
 import type { Logger } from "./logger.ts";
@@ -50,7 +51,11 @@ export class Reloader {
       const policy = { ...next.policy, quarantine };
       // Also when the file is as it was: its script may not be.
       decisions.usePolicy(await openPolicy({ policy, operator: before.operator }));
-      if (!isDeepStrictEqual(policy, before.policy)) applied.push("policy");
+      if (!isDeepStrictEqual(policy, before.policy)) {
+        applied.push("policy");
+        const lone = loneOperatorWarning({ policy, operator: before.operator });
+        if (lone !== undefined) logger.warn({}, lone);
+      }
       this.#inForce = { ...before, policy };
     } else if (!isDeepStrictEqual({ ...next.policy, quarantine: before.policy.quarantine }, before.policy)) {
       needsRestart.push("policy");

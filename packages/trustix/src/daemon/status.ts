@@ -1,5 +1,6 @@
 // What `GET /api/v1/status` answers.
 
+import type { DefaultQuorum } from "../policy/policy.ts";
 import type { SubstituterStats } from "../substitute/substituter.ts";
 import type { ListenedStatus } from "./decisions.ts";
 
@@ -28,6 +29,8 @@ export interface NodeStatus {
     readonly operators: readonly string[];
     /** Those of them that do not count now. */
     readonly quarantined: readonly string[];
+    /** Who must agree where no rule matches; absent when the node decides nothing. */
+    readonly default?: DefaultQuorum | undefined;
   };
   /** What the node listens to, logs first. */
   readonly subscriptions: readonly ListenedStatus[];

@@ -105,7 +105,11 @@ key-file = "../user.key"
   }
   expect(decisions).toMatchObject([{ accepted: true }, { accepted: false, reason: "no-quorum" }]);
   expect(await get("status")).toMatchObject({
-    policy: { mode: "enforce", operators: ["alice", "bob", "chuck"] },
+    policy: {
+      mode: "enforce",
+      operators: ["alice", "bob", "chuck"],
+      default: { needed: 2, members: ["alice", "bob", "chuck"], alone: [] },
+    },
     subscriptions: [
       { subscription: "alice", kind: "log", health: "ok", size: 2, lag: 0, dissented: 0 },
       { subscription: "bob", health: "ok", size: 1, dissented: 0 },

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { ANALYSIS_FILE } from "../analyse/analysis-database.ts";
 import { deviantsOf } from "../analyse/assessment.ts";
 import type { Config } from "../config/load.ts";
+import { loneOperatorWarning } from "../policy/lone-operator.ts";
 import type { Sleep } from "../sleep.ts";
 import type { SubstituterEvent } from "../substitute/events.ts";
 import type { Substituter } from "../substitute/substituter.ts";
@@ -76,12 +77,15 @@ function startAnalysis(
 }
 
 /** Says what is missing for the roles to be of use; it may be on its way. */
-function warnOfGaps({ subscription, operator, upstream, substitute }: Config, logger: Logger): void {
+function warnOfGaps(config: Config, logger: Logger): void {
+  const { subscription, operator, upstream, substitute } = config;
   const silent = operator.filter(({ name }) => !subscription.some((each) => each.operator === name));
   if (subscription.length === 0) logger.warn({}, "there are no subscriptions: nothing can be agreed on");
   else if (silent.length > 0) {
     logger.warn({ operators: silent.map(({ name }) => name) }, "operators without a subscription never vote");
   }
+  const lone = loneOperatorWarning(config);
+  if (lone !== undefined) logger.warn({}, lone);
   if (substitute.enabled && upstream.length === 0) {
     logger.warn({}, "there are no upstream caches: nothing can be downloaded");
   }

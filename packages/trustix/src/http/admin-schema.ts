@@ -148,6 +148,15 @@ export const statusSchema = z
       operators: z.array(z.string()),
       /** Those of them that do not count now. */
       quarantined: z.array(z.string()),
+      /** Who must agree where no rule matches; absent when the node decides nothing. */
+      default: z
+        .looseObject({
+          needed: count,
+          members: z.array(z.string()),
+          /** Operators whose word alone is enough. */
+          alone: z.array(z.string()),
+        })
+        .optional(),
     }),
     subscriptions: z.array(subscriptionSchema),
     /** Absent when the substituter is off. */

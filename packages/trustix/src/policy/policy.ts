@@ -47,6 +47,16 @@ export type PolicyDecision = Verdict & {
   readonly enforced: Verdict;
 };
 
+/** Whose agreement is enough where no `[[policy.rule]]` matches. */
+export interface DefaultQuorum {
+  /** How many of the members must agree. */
+  readonly needed: number;
+  /** Operators and groups, in the order of the configuration. */
+  readonly members: readonly string[];
+  /** Operators whose word alone is enough; empty in any policy that asks for agreement. A script may say otherwise. */
+  readonly alone: readonly string[];
+}
+
 interface NamedRule extends Rule {
   readonly match: readonly string[];
 }
@@ -162,6 +172,15 @@ export class Policy {
     const final = mode === "enforce" ? enforced : lenient(enforced, statements);
     const named = final.accepted ? storePathOf(final.statement) : storePath;
     return { ...final, hashPart, storePath: named, mode, votes: counted, enforced };
+  }
+
+  /** What must agree on a path that no rule of the configuration matches. */
+  get defaultQuorum(): DefaultQuorum {
+    const { quorum } = this.#fallback;
+    const alone = this.operators.filter((operator) => evaluateQuorum(quorum, [operator]).met);
+    if (quorum.kind === "operator") return { needed: 1, members: [quorum.operator], alone };
+    const members = quorum.members.map((each) => (each.kind === "operator" ? each.operator : each.name));
+    return { needed: quorum.threshold, members, alone };
   }
 
   /** Names of the rules that can never be met while these operators do not count. */

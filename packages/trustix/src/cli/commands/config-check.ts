@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { formatAddress } from "../../config/units.ts";
 import { TrustixError } from "../../errors.ts";
+import { loneOperatorWarning } from "../../policy/lone-operator.ts";
 import { type ConfigOptions, loadCommandConfig } from "../context.ts";
 import { formatFacts, type Io } from "../io.ts";
 
@@ -42,5 +43,7 @@ export function define(command: Command, io: Io): void {
           ["binary cache", config.cache.enabled ? "on" : "off"],
         ]),
       );
+      const lone = loneOperatorWarning(config);
+      if (lone !== undefined) io.err(`warning: ${lone}`);
     });
 }

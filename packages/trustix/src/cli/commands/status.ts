@@ -53,16 +53,25 @@ function substituterFacts({ substituter }: NodeStatus): readonly (readonly [stri
   ];
 }
 
+function formatPolicy({ mode, operators, default: quorum }: NodeStatus["policy"]): string {
+  if (quorum === undefined || operators.length === 0) {
+    return `${mode}; operators: ${operators.length === 0 ? "nobody" : operators.join(", ")}`;
+  }
+  const { needed, members, alone } = quorum;
+  const verb = mode === "report" ? "would be needed" : "needed";
+  const ending = alone.length === 0 ? "" : `: ${alone.length === 1 ? alone[0] : "any one"} decides alone`;
+  return `${mode}, ${needed} of ${members.length} ${verb} (${members.join(", ")})${mode === "report" ? "" : ending}`;
+}
+
 function printStatus(status: NodeStatus, io: Io): void {
   const { policy, substituter, logs, subscriptions } = status;
-  const operators = policy.operators.length === 0 ? "nobody" : policy.operators.join(", ");
   io.out(
     formatFacts(io, [
       ["version", status.version],
       ["process", String(status.pid)],
       ["uptime", formatSpan(status.uptimeMs)],
       ["listens on", status.listen.join(", ")],
-      ["policy", `${policy.mode}; operators: ${operators}`],
+      ["policy", formatPolicy(policy)],
       ...(policy.quarantined.length === 0
         ? []
         : [["quarantine", `${policy.quarantined.join(", ")}: see trustix quarantine list`] as const]),

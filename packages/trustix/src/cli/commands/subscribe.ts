@@ -5,6 +5,7 @@ import { addSections, formatSection, type NewSection } from "../../config/edit.t
 import type { Config } from "../../config/load.ts";
 import { TrustixError } from "../../errors.ts";
 import type { DescribedLog, NodeDescription } from "../../http/node-description.ts";
+import { loneOperatorWarning } from "../../policy/lone-operator.ts";
 import { visible } from "../../terminal.ts";
 import type { ConfigOptions } from "../context.ts";
 import { editConfig } from "../edit-config.ts";
@@ -252,5 +253,7 @@ export function define(command: Command, io: Io): void {
       if (!isCounted) {
         io.err(`${operator} has no vote yet: the policy lists its members. Add "${operator}" to them.`);
       }
+      const lone = loneOperatorWarning(after.config);
+      if (lone !== undefined) io.err(`warning: ${lone}`);
     });
 }
