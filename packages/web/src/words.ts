@@ -66,7 +66,7 @@ export const HEALTH: Readonly<Record<string, Meaning & { readonly tone: "good" |
 };
 
 /** What the estimate says of an operator. */
-export const VERDICT: Readonly<Record<"suspect" | "faithful" | "unclear", Meaning>> = {
+const VERDICT: Readonly<Record<"suspect" | "faithful" | "unclear", Meaning>> = {
   suspect: {
     label: "Suspect",
     meaning:
@@ -82,3 +82,19 @@ export const VERDICT: Readonly<Record<"suspect" | "faithful" | "unclear", Meanin
       "Nothing points to a deviation, but too few of its paths were built by others to rule one out: about a thousand are needed.",
   },
 };
+
+/** Probability from which on an operator is named, if enough paths show it. */
+const NAMED_FROM = 0.95;
+
+/** What the verdict on an operator says. A high suspicion without a name rests on too few paths. */
+export function verdictMeaning({
+  verdict,
+  suspicion,
+}: {
+  readonly verdict: keyof typeof VERDICT;
+  readonly suspicion: number;
+}): Meaning {
+  if (verdict !== "unclear" || suspicion < NAMED_FROM) return VERDICT[verdict];
+  const { label } = VERDICT.unclear;
+  return { label, meaning: "It may deviate, but the suspicion rests on too few paths to call it a suspect." };
+}

@@ -129,7 +129,9 @@ const MAX_EVIDENCE = 20;
 /** A few seconds' worth. */
 const MOST_PATTERNS = 1 << 14;
 /** Nobody is named without so many expected paths to show for it: with little data there are two ways to fit it. */
-const MIN_NAMED_PATHS = 3;
+export const MIN_NAMED_PATHS = 3;
+/** Nobody is named with a lower probability, unless the caller wants it. */
+export const NAMED_FROM = 0.95;
 
 /**
  * Estimates from counted patterns, best in the context of their packages (`countInContext`). The time it takes
@@ -141,7 +143,7 @@ export function estimate(patterns: Iterable<CountedPattern>, options: EstimateOp
     (most, { pattern }) => Math.max(most, pattern.length),
     options.operators ?? 0,
   );
-  const { deviantPrior = 0.05, honestRate = 1e-4, deviantRate = 4e-4, nameFrom = 0.95 } = options;
+  const { deviantPrior = 0.05, honestRate = 1e-4, deviantRate = 4e-4, nameFrom = NAMED_FROM } = options;
   const sample = samplePaths(given, options.mostPatterns ?? MOST_PATTERNS);
   const model = new Model(observe(sample.patterns, operators), operators);
   let mean = honestRate;

@@ -12,7 +12,7 @@ import { Matrix } from "../ui/matrix.tsx";
 import { InsightFailure, NoSubscription } from "../ui/no-subscription.tsx";
 import { Scroll } from "../ui/scroll.tsx";
 import { describeCounts, StatusBar } from "../ui/status-bar.tsx";
-import { VERDICT } from "../words.ts";
+import { verdictMeaning } from "../words.ts";
 
 /** All builders. */
 export function BuildersPage() {
@@ -149,7 +149,7 @@ const CONTEXT: Readonly<Record<SuspicionJson["evidence"][number]["context"], str
 
 function Builder({ builder }: { readonly builder: BuilderJson }) {
   const { operator, subscriptions, counts, outlier, alone, torn, assessment, quarantine } = builder;
-  const verdict = assessment === null ? undefined : VERDICT[assessment.verdict];
+  const verdict = assessment === null ? undefined : verdictMeaning(assessment);
   const tone =
     assessment?.verdict === "suspect" ? "bad" : assessment?.verdict === "faithful" ? "good" : "info";
   return (

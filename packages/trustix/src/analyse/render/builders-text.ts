@@ -2,6 +2,7 @@
 
 import type { BuilderJson, BuildersJson } from "../../http/insight-schema.ts";
 import { type Paint, renderTable, visible } from "../../terminal.ts";
+import { NAMED_FROM } from "../estimate.ts";
 import { formatInterval, formatProbability, formatShare } from "./counts.ts";
 
 type Style = Parameters<Paint>[0];
@@ -13,16 +14,36 @@ const VERDICTS: Readonly<Record<Verdict, readonly [style: Style, words: string]>
   unclear: ["yellow", "unclear: too little seen to call it faithful"],
 };
 
-function verdictOf({ assessment, quarantine }: BuilderJson, paint: Paint): string {
-  const [style, words] =
-    assessment === null ? (["dim", "not assessed yet"] as const) : VERDICTS[assessment.verdict];
+/** Builders of which at least so many are needed to tell who of them deviates. */
+const FEWEST_BUILDERS = 3;
+
+/** Says that there are too few builders to tell who deviates; undefined when there are enough. */
+export function tooFewBuilders(builders: readonly BuilderJson[]): string | undefined {
+  const count = builders.filter(({ counts }) => counts.paths > 0).length;
+  if (count >= FEWEST_BUILDERS) return undefined;
+  if (count === 0) return "No builder has a claim yet: there is nothing to compare.";
+  const who = count === 1 ? "One builder is" : "Two builders are";
+  return `${who} too few to tell who deviates: only a third can say which of two is wrong.`;
+}
+
+function wordsOf({ assessment }: BuilderJson): readonly [style: Style, words: string] {
+  if (assessment === null) return ["dim", "not assessed yet"];
+  const { verdict, suspicion } = assessment;
+  if (verdict === "unclear" && suspicion >= NAMED_FROM)
+    return ["yellow", "unclear: the suspicion rests on too few paths"];
+  return VERDICTS[verdict];
+}
+
+function verdictOf(builder: BuilderJson, paint: Paint): string {
+  const { quarantine } = builder;
+  const [style, words] = wordsOf(builder);
   const verdict = paint(style, words);
   if (quarantine === null) return verdict;
   const since = quarantine.since.slice(0, 16).replace("T", " ");
   return `${verdict}; ${paint("red", `in quarantine since ${since}`)}: ${visible(quarantine.reason)}`;
 }
 
-/** A table of all builders. */
+/** A table of all builders, and whether they are too few. */
 export function renderBuilders({ builders }: BuildersJson, paint: Paint): string {
   const rows = builders.map((each) => {
     const { counts, assessment } = each;
@@ -51,7 +72,9 @@ export function renderBuilders({ builders }: BuildersJson, paint: Paint): string
     "SUSPICION",
     "VERDICT",
   ];
-  return renderTable(header, rows, paint);
+  const table = renderTable(header, rows, paint);
+  const tooFew = tooFewBuilders(builders);
+  return tooFew === undefined ? table : `${table}\n\n${paint("yellow", tooFew)}`;
 }
 
 /** How often each builder agrees with each other, in percent of the paths that both built, and how many those are. */

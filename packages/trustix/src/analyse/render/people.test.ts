@@ -96,6 +96,24 @@ describe("builders", () => {
     `);
   });
 
+  test("of whom two are too few to tell who deviates", () => {
+    const two = { ...answer, builders: answer.builders.slice(0, 2) };
+    expect(renderBuilders(two, plain)).toMatch(/\n\nTwo builders are too few to tell who deviates: .*$/);
+    expect(renderBuilders(answer, plain)).not.toContain("too few to tell");
+  });
+
+  test("whose suspicion rests on too few paths to name them", () => {
+    const { assessment } = chuck;
+    const unclear = builder("chuck", { assessment: { ...assessment!, verdict: "unclear", suspicion: 0.97 } });
+    expect(renderBuilders({ ...answer, builders: [unclear] }, plain)).toContain(
+      "unclear: the suspicion rests on too few paths",
+    );
+    const suspicions = answer.suspicions.map((each) => ({ ...each, paths: 2.4 }));
+    expect(renderSuspects({ ...answer, suspicions }, plain, 10)).toContain(
+      "This rests on too few paths to call it a suspect yet.",
+    );
+  });
+
   test("and who agrees with whom", () => {
     expect(renderMatrix(answer, plain)).toMatchInlineSnapshot(`
       "AGREES  alice           bob             chuck
@@ -143,6 +161,11 @@ describe("suspects", () => {
     expect(renderSuspects({ ...answer, suspicions: [] }, plain, 10)).toBe(
       "Nobody is suspected (estimated 2026-11-22 18:00 UTC).",
     );
+    const few = (count: number) =>
+      renderSuspects({ ...answer, builders: answer.builders.slice(0, count), suspicions: [] }, plain, 10);
+    expect(few(2)).toContain("Two builders are too few to tell who deviates");
+    expect(few(1)).toContain("One builder is too few");
+    expect(few(0)).toContain("nothing to compare");
     expect(renderSuspects({ ...answer, estimatedAt: null }, plain, 10)).toContain("There is no estimate yet");
   });
 });

@@ -2,6 +2,8 @@
 
 import type { BuildersJson, SuspicionJson } from "../../http/insight-schema.ts";
 import { type Paint, renderTable, visible } from "../../terminal.ts";
+import { MIN_NAMED_PATHS } from "../estimate.ts";
+import { tooFewBuilders } from "./builders-text.ts";
 import { formatInterval, formatProbability, listOf, sidesOf } from "./counts.ts";
 
 type Context = SuspicionJson["evidence"][number]["context"];
@@ -18,14 +20,17 @@ const CONTEXTS: Readonly<Record<Context, string>> = {
  * @param limit paths to list for each suspicion at most
  */
 export function renderSuspects(
-  { suspicions, estimatedAt }: BuildersJson,
+  { builders, suspicions, estimatedAt }: BuildersJson,
   paint: Paint,
   limit: number,
 ): string {
   if (estimatedAt === null)
     return "There is no estimate yet: the node is still reading, or has too little to compare.";
   const when = `estimated ${estimatedAt.slice(0, 16).replace("T", " ")} UTC`;
-  if (suspicions.length === 0) return `Nobody is suspected (${when}).`;
+  if (suspicions.length === 0) {
+    const tooFew = tooFewBuilders(builders);
+    return tooFew === undefined ? `Nobody is suspected (${when}).` : `${tooFew}\n${paint("dim", when)}`;
+  }
   return [...suspicions.map((each) => renderSuspicion(each, paint, limit)), paint("dim", when)].join("\n\n");
 }
 
@@ -43,6 +48,8 @@ function renderSuspicion(
     `  About ${about} paths that ${isOne ? "it" : "they"} built are not what the others got, where the packages are reproducible.`,
     `  That is ${formatInterval(rate)} of the reproducible paths that ${isOne ? "it" : "all of them"} built, 95 % interval in brackets.`,
   ];
+  if (paths < MIN_NAMED_PATHS)
+    lines.push(`  This rests on too few paths to call ${isOne ? "it a suspect" : "them suspects"} yet.`);
   const [first] = evidence;
   if (first === undefined) return lines.join("\n");
   const rows = evidence
