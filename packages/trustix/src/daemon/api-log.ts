@@ -23,7 +23,9 @@ export interface ApiLogParts {
   readonly log: PublishedLog;
   /** Absent: the log is of protocol `raw`. */
   readonly nixParts?: NixParts | undefined;
-  readonly onOutcome: (outcome: Outcome) => void;
+  /** What became of a path; of a backfill there may be as many as the store has. */
+  readonly onOutcome: (outcome: Outcome, from: "submit" | "backfill") => void;
+  readonly onBackfilled: (progress: BackfillProgress) => void;
 }
 
 /** An {@link ApiLog} that also tells the node about itself. */
@@ -95,7 +97,7 @@ export function createApiLog(parts: ApiLogParts): NodeLog {
     const built = await builtHere(nix, paths, signal);
     const builds = paths.map((path) => ({ path, kind: built.has(path) ? "built" : "imported" }) as const);
     const outcomes = await publisher.publish(builds, signal);
-    for (const outcome of outcomes) parts.onOutcome(outcome);
+    for (const outcome of outcomes) parts.onOutcome(outcome, "submit");
     return outcomes.map(toResult);
   };
 
@@ -134,17 +136,19 @@ export function createApiLog(parts: ApiLogParts): NodeLog {
   const backfill = (request: BackfillBody, signal: AbortSignal): AsyncIterable<BackfillProgress> => {
     const { nix, reconciler } = requireNix();
     const roots = request.roots?.map((text) => parsePath(text, nix.storeDir));
-    return reportsOf((report) =>
-      reconciler.backfill({
+    return reportsOf(async (report) => {
+      const sums = await reconciler.backfill({
         roots,
         includeImported: request["include-imported"],
         signal,
         onProgress: (progress, outcomes) => {
-          for (const outcome of outcomes) parts.onOutcome(outcome);
+          for (const outcome of outcomes) parts.onOutcome(outcome, "backfill");
           report(progress);
         },
-      }),
-    );
+      });
+      parts.onBackfilled(sums);
+      return sums;
+    });
   };
 
   const protocol = nixParts === undefined ? "raw" : "nix";

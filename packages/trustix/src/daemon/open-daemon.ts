@@ -25,6 +25,7 @@ import { TokenFile } from "../http/tokens.ts";
 import { PublishedLog } from "../log/published-log.ts";
 import { LocalNix } from "../nix/local-nix.ts";
 import type { Outcome } from "../publish/publisher.ts";
+import type { BackfillProgress } from "../publish/reconcile.ts";
 import type { Sleep } from "../sleep.ts";
 import { StateLock } from "../store/state-lock.ts";
 import { VERSION } from "../version.ts";
@@ -182,9 +183,17 @@ class Composition {
       ),
     );
     const nixParts = isNix ? this.#publishing.parts(log, nix) : undefined;
-    const onOutcome = (outcome: Outcome): void => this.#publishing.report(name, outcome);
+    const onOutcome = (outcome: Outcome, from: "submit" | "backfill"): void =>
+      this.#publishing.report(name, outcome, from === "backfill" ? "debug" : "info");
+    const onBackfilled = (sums: BackfillProgress): void =>
+      logger.info({ log: name, ...sums }, "backfill has ended");
     logger.info({ log: name, origin, size: log.published().size, vkey }, "log is open");
-    return { config, log, nixParts, api: createApiLog({ name, vkey, log, nixParts, onOutcome }) };
+    return {
+      config,
+      log,
+      nixParts,
+      api: createApiLog({ name, vkey, log, nixParts, onOutcome, onBackfilled }),
+    };
   }
 
   async #openPublicListener(nix: LocalNix | undefined): Promise<void> {

@@ -75,12 +75,16 @@ export class Publishing {
     }
   }
 
-  /** Notes what became of a store path. */
-  report(log: string, outcome: Outcome): void {
+  /**
+   * Notes what became of a store path.
+   * @param level of the line about a claim; a warning is always one
+   */
+  report(log: string, outcome: Outcome, level: "info" | "debug" = "info"): void {
     const { logger, metrics } = this.#options;
     if (outcome.status === "claimed") {
       metrics?.countOutcome(outcome.isNew ? "claimed" : "known");
-      logger.info({ log, path: outcome.path, index: outcome.index, isNew: outcome.isNew }, "path is claimed");
+      const { path, index, isNew } = outcome;
+      logger[level]({ log, path, index, isNew }, "path is claimed");
       return;
     }
     metrics?.countOutcome(outcome.status);
