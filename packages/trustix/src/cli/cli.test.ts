@@ -31,7 +31,17 @@ test("version and help", async () => {
   const help = await trustix(cwd, "--help");
   expect([help.status, help.err]).toEqual([0, ""]);
   for (const command of ["init", "daemon", "submit", "log", "status"]) expect(help.out).toContain(command);
-  expect((await trustix(cwd, "log", "verify", "--help")).out).toContain("--vkey");
+  expect(help.out.match(/^\S.*:$/gm)).toEqual([
+    "Options:",
+    "Set up and run:",
+    "Publish:",
+    "Listen and decide:",
+    "Analyse:",
+    "Look after:",
+  ]);
+  const verify = await trustix(cwd, "log", "verify", "--help");
+  expect(verify.out).toContain("--vkey");
+  expect(await trustix(cwd, "help", "log", "verify")).toEqual(verify);
 });
 
 test("the version is that of the package", async () => {
@@ -169,6 +179,8 @@ test("from submit to a verified log, through a restart", async () => {
     expect((await fetch(`${base}/metrics`)).status).toBe(404);
     const verified = await trustix(cwd, "log", "verify", `${base}/log/raw`, "--vkey", vkey, "--json");
     expect(JSON.parse(verified.out)).toMatchObject({ verified: true, origin: "builder.test/raw", size: 2 });
+    const said = await trustix(cwd, "log", "verify", `${base}/log/raw`, "--vkey", vkey);
+    expect(said.out).toContain("all 2 entries, 1 bundle, ");
     const shown = await trustix(cwd, "log", "show", `${base}/log/raw/`, "--vkey", vkey);
     expect(shown.out).toContain("1 =release/1 =sha256 of it");
 

@@ -40,6 +40,22 @@ export const GROUPS: Readonly<Record<string, string>> = {
   evidence: "look after evidence of misbehaviour",
 };
 
+/** Headings of the help text, each with the first words of what is below it. */
+const SECTIONS: readonly (readonly [heading: string, words: readonly string[]])[] = [
+  ["Set up and run:", ["init", "keygen", "config", "hook", "daemon", "token"]],
+  ["Publish:", ["submit", "backfill", "log"]],
+  [
+    "Listen and decide:",
+    ["subscribe", "unsubscribe", "clear", "explain", "check-closure", "policy", "quarantine"],
+  ],
+  ["Analyse:", ["diff", "builders", "suspects", "report", "evidence"]],
+];
+
+/** The heading that a command, or a group of commands, is below in the help text. */
+export function sectionOf(word: string): string {
+  return SECTIONS.find(([, words]) => words.includes(word))?.[0] ?? "Look after:";
+}
+
 /** All commands, in the order of the help text. */
 export const COMMANDS: readonly CommandRow[] = [
   row("init", false, "write a configuration and keys for a new node", () => import("./commands/init.ts")),

@@ -4,7 +4,7 @@ import { TrustixError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { EXIT, exitStatusOf, printFailure } from "./failure.ts";
 import type { Io } from "./io.ts";
-import { COMMANDS, type CommandRow, GROUPS } from "./registry.ts";
+import { COMMANDS, type CommandRow, GROUPS, sectionOf } from "./registry.ts";
 
 function isSelected(row: CommandRow, words: readonly string[]): boolean {
   return row.words.every((word, index) => words[index] === word);
@@ -20,6 +20,7 @@ async function buildProgram(argv: readonly string[], io: Io): Promise<Command> {
   const groups = new Map<string, Command>();
   for (const row of COMMANDS) {
     const [first = "", second] = row.words;
+    program.commandsGroup(sectionOf(first));
     let parent = program;
     if (second !== undefined) {
       parent = groups.get(first) ?? program.command(first).description(GROUPS[first] ?? "");
@@ -36,6 +37,7 @@ async function buildProgram(argv: readonly string[], io: Io): Promise<Command> {
     command.option("--json", "print JSON");
     (await row.load()).define(command, io);
   }
+  program.helpCommand("help [command...]", "show help for a command");
   const configure = (command: Command): void => {
     command.exitOverride().configureOutput({
       writeOut: (text) => io.out(text.trimEnd()),
@@ -59,12 +61,18 @@ function isInterruption(error: unknown, io: Io): boolean {
   return io.signal.aborted && error instanceof Error && error.name === "AbortError";
 }
 
+/** `help log verify` is `log verify --help`, which knows the command's options. */
+function withoutHelpWord(argv: readonly string[]): readonly string[] {
+  return argv[0] === "help" && argv.length > 1 ? [...argv.slice(1), "--help"] : argv;
+}
+
 /**
  * Runs the command line.
- * @param argv the words after the program's name
+ * @param words those after the program's name
  * @returns the exit status
  */
-export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+export async function runCli(words: readonly string[], io: Io): Promise<number> {
+  const argv = withoutHelpWord(words);
   const json = argv.includes("--json");
   try {
     const program = await buildProgram(argv, io);

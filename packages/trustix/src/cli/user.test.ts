@@ -255,6 +255,8 @@ test("a user sees who says what, and how much of a closure is confirmed", async 
   expect(replayed.err).toBe("");
   expect(replayed.out).toContain("2 paths: 1 accepted before, 2 after; 1 decisions change");
   expect(replayed.out).toContain(`${glibc.storePath}  newly-accepted`);
+  const missing = await trustix(cwd, "policy", "test", "nope.toml");
+  expect([missing.status, missing.err]).toEqual([2, expect.stringContaining("copy of the daemon's")]);
   expect(await trustix(cwd, "explain", "/etc/passwd")).toMatchObject({ status: 1 });
 
   const closure = await trustix(cwd, "check-closure", hello.storePath);

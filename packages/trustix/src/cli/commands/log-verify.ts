@@ -12,6 +12,17 @@ interface VerifyOptions {
   readonly json?: boolean;
 }
 
+function describeCounts(entries: number, bundles: number, tiles: number): string {
+  const count = (many: number, what: readonly [one: string, more: string]): string =>
+    `${many} ${many === 1 ? what[0] : what[1]}`;
+  const parts = [
+    count(entries, ["entry", "entries"]),
+    count(bundles, ["bundle", "bundles"]),
+    count(tiles, ["tile", "tiles"]),
+  ];
+  return `${entries > 1 ? "all " : ""}${parts.join(", ")}`;
+}
+
 /** Defines the command. */
 export function define(command: Command, io: Io): void {
   command
@@ -48,7 +59,7 @@ export function define(command: Command, io: Io): void {
       }
       io.out(
         formatFacts(io, [
-          ["verified", styled(io, "green", `all ${entries} entries, ${bundles} bundles, ${tiles} tiles`)],
+          ["verified", styled(io, "green", describeCounts(entries, bundles, tiles))],
           ["origin", visible(checkpoint.origin)],
           ["root", root],
           ["time", `${seconds.toFixed(2)} s`],

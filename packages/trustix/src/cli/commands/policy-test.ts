@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../../config/load.ts";
+import { TrustixError } from "../../errors.ts";
 import { openPolicy } from "../../policy/open-policy.ts";
 import { type ReplayCase, renderReplay, replay } from "../../policy/replay.ts";
 import { quarantineUnder, type ToldQuarantine } from "../../policy/suspects.ts";
@@ -69,6 +70,19 @@ async function* recall(
   }
 }
 
+/** The configuration to try. @throws TrustixError as `loadConfig` */
+async function loadOther(file: string): Promise<Config> {
+  try {
+    return await loadConfig(file);
+  } catch (cause) {
+    if (!(cause instanceof TrustixError) || cause.code !== "CONFIG_MISSING") throw cause;
+    throw new TrustixError("CONFIG_MISSING", cause.message, {
+      hint: "Give a whole configuration with the policy to try, such as an edited copy of the daemon's.",
+      cause: cause.cause,
+    });
+  }
+}
+
 /** Defines the command. */
 export function define(command: Command, io: Io): void {
   command
@@ -76,7 +90,7 @@ export function define(command: Command, io: Io): void {
     .option("--limit <count>", "paths to list at most", parseCount, 50)
     .action(async (file: string, options: TestOptions) => {
       const config = await loadCommandConfig(options, io);
-      const other = await loadConfig(resolve(file));
+      const other = await loadOther(resolve(file));
       const [before, after] = [await openPolicy(config), await openPolicy(other)];
       const client = new DaemonClient(config.node.adminSocket);
       const answer = await client.json({ method: "GET", path: "/api/v1/quarantine", signal: io.signal });
