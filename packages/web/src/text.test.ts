@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatAgo, formatBytes, formatShare, formatTenths, visible } from "./text.ts";
+import { formatAgo, formatBytes, formatProbability, formatShare, formatTenths, visible } from "./text.ts";
 
 test("text of strangers cannot hide, reverse or steer anything, and is cut", () => {
   expect(visible("a\u202eb\u0000c\u001b[31m\u200bd")).toBe("a\\u{202e}b\\u{0}c\\u{1b}[31m\\u{200b}d");
@@ -45,4 +45,12 @@ test("times are told from now, whichever clock is ahead", () => {
   expect(formatAgo(30_000, 0)).toBe("just now");
   expect(formatAgo(0, 180_000)).toBe("3 min. ago");
   expect(formatAgo(0, 86_400_000 * 3)).toBe("3 days ago");
+});
+
+test.each([
+  [1, "> 99.99 %"],
+  [0.973, "97.3 %"],
+  [0, "< 0.01 %"],
+])("a probability of %d is never certain", (probability, text) => {
+  expect(formatProbability(probability)).toBe(text);
 });

@@ -35,6 +35,11 @@ export function formatShare(share: number): string {
   return `${sign}${rounded.toFixed(digits)} %`;
 }
 
+/** A probability as {@link formatShare} shows it. What was estimated is never certain: 1 is `> 99.99 %`. */
+export function formatProbability(probability: number): string {
+  return formatShare(Math.min(Math.max(probability, 1e-9), 1 - 1e-9));
+}
+
 /** A share as a percentage with one decimal, for columns of them: `66.7 %`. Not everything is not all: 0.9999 is `99.9 %`. */
 export function formatTenths(share: number): string {
   if (share === 0 || share === 1) return `${share * 100} %`;

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { BuilderJson, BuildersJson, SuspicionJson } from "trustix/src/http/insight-schema.ts";
 import { useAnswer } from "../api/use-answer.ts";
 import { hrefTo } from "../router.ts";
-import { formatCount, formatList, formatShare, visible } from "../text.ts";
+import { formatCount, formatList, formatProbability, visible } from "../text.ts";
 import { Command, Loading, Notice, Panel, PathLink, Time } from "../ui/basics.tsx";
 import { PageHeading } from "../ui/heading.tsx";
 import { Interval } from "../ui/interval.tsx";
@@ -85,7 +85,7 @@ function Suspicion({ suspicion }: { readonly suspicion: SuspicionJson }) {
   const names = formatList(operators.map((name) => visible(name, 64)));
   const together = operators.length > 1 ? " together" : "";
   return (
-    <Panel title={`Suspicion: ${names}`} note={`probability ${formatShare(probability)}`} tone="bad">
+    <Panel title={`Suspicion: ${names}`} note={`probability ${formatProbability(probability)}`} tone="bad">
       <p>
         {names} {operators.length > 1 ? "deviate" : "deviates"}
         {together} on about <b>{formatCount(Math.round(paths))}</b> reproducible paths, that is{" "}
@@ -114,7 +114,7 @@ function Suspicion({ suspicion }: { readonly suspicion: SuspicionJson }) {
                 <th scope="row">
                   <PathLink path={path} />
                 </th>
-                <td class="number">{formatShare(path.probability)}</td>
+                <td class="number">{formatProbability(path.probability)}</td>
                 <td class="dim">{CONTEXT[path.context] ?? ""}</td>
                 <td class="dim">
                   <Time at={path.changed} />
@@ -207,7 +207,7 @@ function Builder({ builder }: { readonly builder: BuilderJson }) {
             </dd>
             <dt>Suspicion</dt>
             <dd>
-              {formatShare(assessment.suspicion)}{" "}
+              {formatProbability(assessment.suspicion)}{" "}
               <span class="dim">that it deviates, alone or with others</span>
             </dd>
           </>

@@ -4,7 +4,7 @@ import type { OverviewJson, PathDetailJson } from "trustix/src/http/insight-sche
 import type { Explanation } from "trustix/src/policy/explain.ts";
 import { useAnswer } from "../api/use-answer.ts";
 import { hrefTo } from "../router.ts";
-import { formatShare, visible } from "../text.ts";
+import { formatProbability, visible } from "../text.ts";
 import { ClassName, Failure, Loading, Notice, Panel, StatusBadge, Time } from "../ui/basics.tsx";
 import { Copy } from "../ui/copy.tsx";
 import { DecisionPanel } from "../ui/decision.tsx";
@@ -138,9 +138,9 @@ function Reproducibility({ path }: { readonly path: PathDetailJson }) {
   return (
     <span class="dim">
       {probability >= SURE
-        ? `The estimate takes it for reproducible (${formatShare(probability)} sure)${status === "disputed" ? ": whoever differs deviates" : ""}.`
+        ? `The estimate takes it for reproducible (${formatProbability(probability)} sure)${status === "disputed" ? ": whoever differs deviates" : ""}.`
         : probability <= 1 - SURE
-          ? `The estimate takes it for flaky (${formatShare(1 - probability)} sure): that builders differ says nothing of them.`
+          ? `The estimate takes it for flaky (${formatProbability(1 - probability)} sure): that builders differ says nothing of them.`
           : "The estimate cannot tell whether it is flaky or a builder deviates."}
     </span>
   );
